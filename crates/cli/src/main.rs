@@ -1,0 +1,3 @@
+//! The program `talweg`.
+#![forbid(unsafe_code)]
+fn main() {}

@@ -1,0 +1,2 @@
+//! Datasets, loaders and file formats.
+#![forbid(unsafe_code)]

@@ -1,0 +1,1 @@
+//! Numeric kernels over slices, for several instruction sets.

@@ -1,0 +1,2 @@
+//! The derive macro for modules.
+#![forbid(unsafe_code)]

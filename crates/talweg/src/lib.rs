@@ -1,0 +1,2 @@
+//! Neural networks trained by backpropagation and gradient descent.
+#![forbid(unsafe_code)]

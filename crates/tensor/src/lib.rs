@@ -1,0 +1,2 @@
+//! Tensors with automatic differentiation.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! The training loop: trainer, metrics, callbacks, checkpoints.
+#![forbid(unsafe_code)]

@@ -1,0 +1,3 @@
+//! Checks that the repository's own rules hold.
+#![forbid(unsafe_code)]
+fn main() {}

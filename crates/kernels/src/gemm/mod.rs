@@ -1,0 +1,146 @@
+//! Matrix products: `c = a b`, optionally added to what `c` holds, with a bias and an activation on the way out.
+
+mod operand;
+mod simple;
+
+#[cfg(test)]
+mod tests;
+
+pub use operand::Mat;
+
+use crate::Float;
+use crate::threads::{Shared, for_each};
+
+/// The function applied to every item of a finished product.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Activation {
+    /// `z`
+    #[default]
+    Identity,
+    /// `max(z, 0)`; NaN stays NaN.
+    Relu,
+    /// `tanh z`
+    Tanh,
+    /// `1 / (1 + e^-z)`
+    Sigmoid,
+}
+
+/// What [`gemm`] does with the product on its way into `c`: `c = activation(old c (if accumulate) + a b + bias)`.
+///
+/// The default overwrites `c` with the plain product.
+#[derive(Clone, Copy, Debug)]
+pub struct Epilogue<'a, T> {
+    /// Whether the product is added to the old contents of `c`.
+    pub accumulate: bool,
+    /// One number per column, added to all rows.
+    pub bias: Option<&'a [T]>,
+    /// Applied last.
+    pub activation: Activation,
+}
+
+impl<T> Default for Epilogue<'_, T> {
+    fn default() -> Self {
+        Epilogue { accumulate: false, bias: None, activation: Activation::Identity }
+    }
+}
+
+/// `c = a b` for `a` of [m, k] and `b` of [k, n], with the epilogue on top.
+///
+/// `c` is row-major with `row_stride_c >= n` items from row to row; items between the rows are left alone. With
+/// k = 0 the product is zero. The order of summation depends on the sizes and the instruction set only, not on the
+/// strides' speed or the number of threads.
+///
+/// ```
+/// use talweg_kernels::gemm::{Activation, Epilogue, Mat, gemm};
+/// let a = [1.0, 2.0, 3.0, 4.0];
+/// let b = [1.0, 0.0, -1.0, 1.0];
+/// let mut c = [0.0; 4];
+/// let epilogue = Epilogue { bias: Some(&[0.5, -3.0]), activation: Activation::Relu, ..Epilogue::default() };
+/// gemm(Mat::row_major(&a, 2, 2), Mat::row_major(&b, 2, 2), &mut c, 2, &epilogue);
+/// assert_eq!(c, [0.0, 0.0, 0.0, 1.0]);
+/// gemm(Mat::row_major(&a, 2, 2).t(), Mat::row_major(&b, 2, 2), &mut c, 2, &Epilogue::default());
+/// assert_eq!(c, [-2.0, 3.0, -2.0, 4.0]);
+/// ```
+///
+/// # Panics
+/// If the inner sizes differ, a slice is too short for its matrix, or `bias` does not have n items.
+#[track_caller]
+pub fn gemm<T: Float>(a: Mat<T>, b: Mat<T>, c: &mut [T], row_stride_c: usize, epilogue: &Epilogue<T>) {
+    let [m, k, n] = check_product(&a, &b);
+    a.check("gemm: a");
+    b.check("gemm: b");
+    if m == 0 || n == 0 {
+        return;
+    }
+    assert!(row_stride_c >= n, "gemm: rows of c are {row_stride_c} items apart, but have {n} items");
+    let needed = (m - 1) * row_stride_c + n;
+    assert!(
+        c.len() >= needed,
+        "gemm: c has {} items, {m} x {n} at row stride {row_stride_c} needs {needed}",
+        c.len()
+    );
+    if let Some(bias) = epilogue.bias {
+        assert!(bias.len() == n, "gemm: bias has {} items, c has {n} columns", bias.len());
+    }
+    simple::gemm([m, k, n], a, b, c, row_stride_c, epilogue);
+}
+
+/// `c[i] = a[i] b[i]` for i below `batch`: many products of one size.
+///
+/// `a` and `b` describe the product number 0; number i starts `i * a_step` and `i * b_step` items later (a step of 0
+/// shares the matrix) and goes, row-major and dense, to `c[i * c_step ..]`.
+///
+/// # Panics
+/// If the inner sizes differ, a slice is too short for its last matrix, or the results would overlap
+/// (`c_step < m * n`).
+#[track_caller]
+pub fn gemm_batched<T: Float>(
+    batch: usize,
+    a: Mat<T>,
+    a_step: usize,
+    b: Mat<T>,
+    b_step: usize,
+    c: &mut [T],
+    c_step: usize,
+) {
+    let [m, k, n] = check_product(&a, &b);
+    if batch == 0 || m == 0 || n == 0 {
+        return;
+    }
+    let last = batch - 1;
+    a.check_at(last * a_step, "gemm_batched: a");
+    b.check_at(last * b_step, "gemm_batched: b");
+    assert!(
+        batch == 1 || c_step >= m * n,
+        "gemm_batched: c_step {c_step} is below the product's size {m} x {n}"
+    );
+    let needed = last * c_step + m * n;
+    assert!(c.len() >= needed, "gemm_batched: c has {} items, {batch} products need {needed}", c.len());
+    let group = (SMALL_PRODUCT / (m * k * n).max(1)).clamp(1, batch);
+    let base = Shared::new(c.as_mut_ptr());
+    for_each(batch.div_ceil(group), &|g| {
+        for i in g * group..((g + 1) * group).min(batch) {
+            // SAFETY: the results `i * c_step .. + m * n` do not overlap and end within `c` (asserted above).
+            let c = unsafe { std::slice::from_raw_parts_mut(base.get().add(i * c_step), m * n) };
+            simple::gemm([m, k, n], a.from(i * a_step), b.from(i * b_step), c, n, &Epilogue::default());
+        }
+    });
+}
+
+/// Multiplications below which a product is not worth a second thread.
+const SMALL_PRODUCT: usize = 1 << 18;
+
+#[track_caller]
+fn check_product<T>(a: &Mat<T>, b: &Mat<T>) -> [usize; 3] {
+    assert!(
+        a.cols == b.rows,
+        "gemm: inner sizes differ, [{}, {}] x [{}, {}] ({} vs {})",
+        a.rows,
+        a.cols,
+        b.rows,
+        b.cols,
+        a.cols,
+        b.rows
+    );
+    [a.rows, a.cols, b.cols]
+}

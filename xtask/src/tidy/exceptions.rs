@@ -1,0 +1,26 @@
+//! Where a rule gives way, and why. An entry that covers nothing any more is itself a finding.
+
+use super::{Finding, Rule};
+
+/// One excused finding.
+#[derive(Debug)]
+pub(crate) struct Exception {
+    /// The rule that gives way.
+    pub(crate) rule: Rule,
+    /// The file, from the root of the repository.
+    pub(crate) path: &'static str,
+    /// The function, operation or dependency; empty for the file as a whole.
+    pub(crate) item: &'static str,
+    /// Why the rule would make the code worse here.
+    pub(crate) reason: &'static str,
+}
+
+impl Exception {
+    /// Whether this entry excuses `finding`.
+    pub(crate) fn covers(&self, finding: &Finding) -> bool {
+        self.rule == finding.rule && self.path == finding.path && self.item == finding.item
+    }
+}
+
+/// All of them.
+pub(crate) const EXCEPTIONS: &[Exception] = &[];

@@ -299,6 +299,7 @@ fn from_system(class: usize) -> Block {
 #[cfg(all(target_os = "linux", not(miri)))]
 fn ask_for_huge_pages(start: NonNull<u8>, bytes: usize) {
     const MADV_HUGEPAGE: i32 = 14;
+    // SAFETY: this is the declaration of the C library on Linux.
     unsafe extern "C" {
         fn madvise(start: *mut std::ffi::c_void, len: usize, advice: i32) -> i32;
     }

@@ -59,7 +59,7 @@ pub(crate) enum Rule {
     Cases,
     /// Nothing unfinished, silenced or ignored.
     Words,
-    /// The core reads no files, sockets or clocks.
+    /// The core reads no files, sockets or clocks; libraries do not print.
     Purity,
     /// Nothing in the text depends on one machine.
     Machine,
@@ -78,6 +78,7 @@ const CHECKS: &[fn(&Tree) -> Vec<Finding>] = &[
     operations::check,
     words::check,
     purity::core,
+    purity::silence,
     purity::machine,
     documents::check,
 ];

@@ -1,4 +1,4 @@
-//! The core touches nothing outside itself, and the text depends on no one machine.
+//! The core touches nothing outside itself, libraries do not print, and the text depends on no one machine.
 
 use super::tokens::{Token, closing};
 use super::tree::{File, Tree};
@@ -6,6 +6,9 @@ use super::{Finding, Rule};
 
 /// Crates that must be able to run in a browser.
 const PURE: &[&str] = &["kernels", "tensor", "nn", "optim"];
+
+/// Crates that leave it to their callers what a person sees.
+const SILENT: &[&str] = &["kernels", "tensor", "macros", "nn", "optim", "data", "talweg"];
 
 /// Parts of the standard library that they therefore leave alone, outside their tests.
 const OUTSIDE: &[&str] = &["fs", "net", "time", "process"];
@@ -22,6 +25,24 @@ pub(crate) fn core(tree: &Tree) -> Vec<Finding> {
             let message =
                 format!("`std::{module}` in a crate that opens no files and sockets and reads no clocks");
             found.push(file.finding(Rule::Purity, line, &module, message));
+        }
+    }
+    found
+}
+
+/// Finds printing in the crates that leave it to their callers.
+pub(crate) fn silence(tree: &Tree) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for (file, rust) in tree.rust() {
+        if !SILENT.iter().any(|name| file.path.starts_with(&format!("crates/{name}/src/"))) {
+            continue;
+        }
+        for pair in rust.shipped().windows(2).filter(|pair| pair[1].is_sign('!')) {
+            let print = pair[0].word().filter(|w| matches!(*w, "print" | "println" | "eprint" | "eprintln"));
+            if let Some(name) = print {
+                let message = format!("`{name}!` in a library; return the text, or let a callback show it");
+                found.push(file.finding(Rule::Purity, pair[0].line, name, message));
+            }
         }
     }
     found
@@ -134,6 +155,13 @@ mod tests {
 ";
         assert_eq!(lines(core(&Tree::of(&[("crates/nn/src/a.rs", text)]))), [1, 2]);
         assert_eq!(lines(core(&Tree::of(&[("crates/data/src/a.rs", text)]))), []);
+    }
+
+    #[test]
+    fn libraries_do_not_print() {
+        let text = "//! println!(\"in words\")\nfn a() { println!(\"x\"); writeln!(f, \"x\"); }\n";
+        assert_eq!(lines(silence(&Tree::of(&[("crates/nn/src/a.rs", text)]))), [2]);
+        assert_eq!(lines(silence(&Tree::of(&[("crates/cli/src/a.rs", text)]))), []);
     }
 
     #[test]

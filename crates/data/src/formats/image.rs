@@ -7,7 +7,7 @@
 //! need more than 512 MiB while they are decoded.
 
 use std::fs;
-use std::io::{BufRead, Cursor, Seek};
+use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
 
 use ::image::imageops::FilterType;
@@ -71,8 +71,11 @@ impl Picture {
     /// As the [module](self) lists, and a wanted size of zero.
     pub fn read(path: impl AsRef<Path>, options: &PictureOptions) -> Result<Self, DataError> {
         let path = path.as_ref();
-        let file = fs::File::open(path).map_err(|source| DataError::io(path, source))?;
-        decode(std::io::BufReader::new(file), &path.display().to_string(), options)
+        let failed = |source| DataError::io(path, source);
+        let mut bytes = Vec::new();
+        let file = fs::File::open(path).map_err(failed)?;
+        file.take(LARGEST_FILE + 1).read_to_end(&mut bytes).map_err(failed)?;
+        Self::from_bytes(&bytes, &path.display().to_string(), options)
     }
 
     /// Reads the bytes of a PNG or JPEG file; `name` stands for the file in messages.
@@ -80,7 +83,13 @@ impl Picture {
     /// # Errors
     /// As for [`read`](Self::read).
     pub fn from_bytes(bytes: &[u8], name: &str, options: &PictureOptions) -> Result<Self, DataError> {
-        decode(Cursor::new(bytes), name, options)
+        if bytes.len() as u64 > LARGEST_FILE {
+            return Err(DataError::malformed(name, "larger than 256 MiB, too large for a picture"));
+        }
+        if bytes.starts_with(&[0xFF, 0xD8]) && !jpeg_is_complete(bytes) {
+            return Err(DataError::malformed(name, "truncated: the JPEG data has no end mark"));
+        }
+        decode(bytes, name, options)
     }
 
     /// The pixels from 0 (black) to 1 (full brightness).
@@ -162,7 +171,34 @@ fn is_picture(name: &str) -> bool {
     [".png", ".jpg", ".jpeg"].iter().any(|ending| name.ends_with(ending))
 }
 
-fn decode(input: impl BufRead + Seek, file: &str, options: &PictureOptions) -> Result<Picture, DataError> {
+/// The largest file that is read, since all of it is held in memory while it is decoded.
+const LARGEST_FILE: u64 = 256 << 20;
+
+/// Whether a JPEG file goes on to its end mark. The decoder would fill up what is missing with grey.
+fn jpeg_is_complete(bytes: &[u8]) -> bool {
+    let mut rest = &bytes[2..];
+    // A mark is FF and a byte that is neither 00 nor FF; in the compressed pixels FF is followed by 00.
+    while let Some(at) = rest.windows(2).position(|pair| pair[0] == 0xFF && !matches!(pair[1], 0x00 | 0xFF)) {
+        let mark = rest[at + 1];
+        rest = &rest[at + 2..];
+        match mark {
+            0xD9 => return true,
+            // Restart marks and the temporary mark stand alone; all others are followed by their length, by which
+            // a thumbnail with an end mark of its own is passed over.
+            0x01 | 0xD0..=0xD8 => {}
+            _ => match rest.split_first_chunk::<2>() {
+                Some((length, _)) => {
+                    let length = usize::from(u16::from_be_bytes(*length));
+                    rest = rest.get(length..).unwrap_or_default();
+                }
+                None => return false,
+            },
+        }
+    }
+    false
+}
+
+fn decode(bytes: &[u8], file: &str, options: &PictureOptions) -> Result<Picture, DataError> {
     const LARGEST: u32 = 16_384;
     let failed = |source: ImageError| DataError::Picture { file: file.to_string(), source };
     let size = |wanted: usize| u32::try_from(wanted).ok().filter(|&size| (1..=LARGEST).contains(&size));
@@ -172,8 +208,9 @@ fn decode(input: impl BufRead + Seek, file: &str, options: &PictureOptions) -> R
             "pictures of {height} x {width} pixels asked for; both must be between 1 and {LARGEST}"
         )));
     };
-    let mut reader =
-        ImageReader::new(input).with_guessed_format().map_err(|e| failed(ImageError::IoError(e)))?;
+    let mut reader = ImageReader::new(Cursor::new(bytes))
+        .with_guessed_format()
+        .map_err(|e| failed(ImageError::IoError(e)))?;
     let mut limits = Limits::default();
     limits.max_image_width = Some(LARGEST);
     limits.max_image_height = Some(LARGEST);

@@ -1,6 +1,6 @@
 //! What depends on what: arrows point down only, and everything from outside has its reason.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::tree::{File, Tree};
 use super::{Finding, Rule};
@@ -58,17 +58,18 @@ pub(crate) fn arrows(tree: &Tree) -> Vec<Finding> {
     found
 }
 
-/// Finds external dependencies without a row in the table of reasons, and rows without a dependency.
+/// Finds external dependencies without a row in the table of reasons, rows without a dependency, and rows that
+/// name other users than the manifests do.
 pub(crate) fn reasons(tree: &Tree) -> Vec<Finding> {
     let manifests = manifests(tree);
     let ours: BTreeSet<&str> = manifests.iter().map(|manifest| manifest.package.as_str()).collect();
-    let listed: Vec<(usize, &str)> = tree.file(REASONS).map(listed).unwrap_or_default();
+    let rows: Vec<Row<'_>> = tree.file(REASONS).map(rows).unwrap_or_default();
     let mut found = Vec::new();
-    let mut used = BTreeSet::new();
+    let mut users: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
     for manifest in &manifests {
         for dependency in manifest.dependencies.iter().filter(|d| !ours.contains(d.name.as_str())) {
-            used.insert(dependency.name.as_str());
-            if !listed.iter().any(|(_, name)| *name == dependency.name) {
+            users.entry(&dependency.name).or_default().insert(short(&manifest.package).to_string());
+            if !rows.iter().any(|row| row.name == dependency.name) {
                 let message = format!(
                     "`{0}` has no row in {REASONS}; give it one, `| `{0}` | who uses it | why |`, or remove it",
                     dependency.name
@@ -82,10 +83,17 @@ pub(crate) fn reasons(tree: &Tree) -> Vec<Finding> {
             }
         }
     }
-    for (line, name) in listed.into_iter().filter(|(_, name)| !used.contains(name)) {
-        let message = format!("no manifest depends on `{name}` any more; remove the row");
+    for row in rows {
+        let message = match users.get(row.name) {
+            None => format!("no manifest depends on `{}` any more; remove the row", row.name),
+            Some(users) if *users != row.users => {
+                let users: Vec<&str> = users.iter().map(String::as_str).collect();
+                format!("`{}` is used by {}; say so in the second column", row.name, users.join(", "))
+            }
+            Some(_) => continue,
+        };
         let file = tree.file(REASONS).expect("rows come from this file");
-        found.push(file.finding(Rule::Dependencies, line, name, message));
+        found.push(file.finding(Rule::Dependencies, row.line, row.name, message));
     }
     found
 }
@@ -149,18 +157,35 @@ fn section(file: &File, table: &toml::Table) -> Vec<Dependency> {
     dependencies
 }
 
-/// The names in the first column of the table below the heading "Dependencies".
-fn listed(document: &File) -> Vec<(usize, &str)> {
+struct Row<'a> {
+    line: usize,
+    name: &'a str,
+    users: BTreeSet<String>,
+}
+
+/// The table below the heading "Dependencies": name, and users without remarks in brackets.
+fn rows(document: &File) -> Vec<Row<'_>> {
     let mut rows = Vec::new();
     let mut inside = false;
-    for (number, line) in document.lines() {
-        if line.starts_with('#') {
-            inside = line.trim_start_matches('#').trim() == "Dependencies";
+    for (line, text) in document.lines() {
+        if text.starts_with('#') {
+            inside = text.trim_start_matches('#').trim() == "Dependencies";
         }
-        let name = line.strip_prefix("| `").and_then(|rest| rest.split_once("` |")).map(|(name, _)| name);
-        rows.extend(name.filter(|_| inside).map(|name| (number, name)));
+        let cells: Vec<&str> = text.split('|').map(str::trim).collect();
+        if let ["", name, users, ..] = cells.as_slice()
+            && let Some(name) = name.strip_prefix('`').and_then(|name| name.strip_suffix('`'))
+            && inside
+        {
+            let user = |text: &str| text.split('(').next().unwrap_or("").trim().to_string();
+            rows.push(Row { line, name, users: users.split(',').map(user).collect() });
+        }
     }
     rows
+}
+
+/// A package by the name of its folder.
+fn short(package: &str) -> &str {
+    package.strip_prefix("talweg-").unwrap_or(package)
 }
 
 #[cfg(test)]
@@ -218,9 +243,22 @@ mod tests {
     fn every_dependency_has_its_reason_and_every_reason_its_dependency() {
         let data = manifest("talweg-data", "[dependencies]\ncsv = \"1\"\nflate2 = \"1\"\n");
         let document =
-            "| `flate3` | not the table |\n## Dependencies\n| `csv` | data | rows |\n| `old` | x | y |\n";
+            "| `flate3` | x | not the table |\n## Dependencies\n| `csv` | data | y |\n| `old` | x | y |\n";
         let tree = Tree::of(&[("crates/data/Cargo.toml", &data), (REASONS, document)]);
         let found = reasons(&tree);
         assert_eq!(places(&found), [("crates/data/Cargo.toml", 7, "flate2"), (REASONS, 4, "old")]);
+    }
+
+    #[test]
+    fn the_table_names_the_true_users() {
+        let data = manifest("talweg-data", "[dependencies]\ncsv = \"1\"\n");
+        let cli = manifest("talweg-cli", "[dev-dependencies]\ncsv = \"1\"\n");
+        let judge = |users: &str| {
+            let document = format!("## Dependencies\n| `csv` | {users} | rows |\n");
+            let tree = Tree::of(&[("a/Cargo.toml", &data), ("b/Cargo.toml", &cli), (REASONS, &document)]);
+            reasons(&tree).into_iter().map(|finding| finding.message).collect::<Vec<String>>()
+        };
+        assert_eq!(judge("data, cli (tests)"), Vec::<String>::new());
+        assert_eq!(judge("data"), ["`csv` is used by cli, data; say so in the second column"]);
     }
 }

@@ -112,7 +112,7 @@ pub enum DataError {
     #[error("{place}: {found} fields, but {expected} expected, as in the first line")]
     Ragged {
         /// The row.
-        place: Place,
+        place: Box<Place>,
         /// Fields of the first line.
         expected: u64,
         /// Fields of this row.
@@ -135,7 +135,7 @@ pub enum DataError {
     #[error("{place}: not UTF-8 text (byte {byte:#04x} at position {position}); save the file as UTF-8")]
     NotUtf8 {
         /// The cell.
-        place: Place,
+        place: Box<Place>,
         /// The first byte that is not part of UTF-8 text.
         byte: u8,
         /// Where in the field that byte is, counted from 0.
@@ -167,7 +167,7 @@ pub enum DataError {
     #[error("{place}: `{found}` is not a number{help}")]
     NotANumber {
         /// The cell.
-        place: Place,
+        place: Box<Place>,
         /// The text of the cell, shortened.
         found: String,
         /// The remedy, starting with `; `, or nothing.
@@ -179,7 +179,7 @@ pub enum DataError {
     )]
     NotFinite {
         /// The cell.
-        place: Place,
+        place: Box<Place>,
         /// The text of the cell, shortened.
         found: String,
     },
@@ -187,7 +187,7 @@ pub enum DataError {
     #[error("{place}: a value is missing (`{found}`){help}")]
     MissingValue {
         /// The cell.
-        place: Place,
+        place: Box<Place>,
         /// The marker that stands for a missing value.
         found: String,
         /// The remedy, starting with `; `.
@@ -197,7 +197,7 @@ pub enum DataError {
     #[error("{place}: unknown category `{found}`; the training data held {known}")]
     UnknownCategory {
         /// The cell.
-        place: Place,
+        place: Box<Place>,
         /// The text of the cell, shortened.
         found: String,
         /// The known categories, shortened.

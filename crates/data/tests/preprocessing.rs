@@ -293,11 +293,10 @@ proptest! {
         let table = table(&format!("p,q,r\n{}\n", rows.join("\n")));
         let options = PreprocessingOptions { missing, task, ..options() };
         if let Ok(learnt) = Preprocessing::fit(&table, &[0, 1, 2], &options) {
-            for outcome in [learnt.encode(&table), learnt.encode_with_targets(&table, &[3, 2]).map(|both| both.0)] {
-                if let Ok(encoded) = outcome {
-                    prop_assert_eq!(encoded.values.len(), encoded.rows.len() * learnt.width());
-                    prop_assert!(encoded.values.iter().all(|value| value.is_finite()));
-                }
+            let labelled = learnt.encode_with_targets(&table, &[3, 2]).map(|(encoded, _)| encoded);
+            for encoded in [learnt.encode(&table), labelled].into_iter().flatten() {
+                prop_assert_eq!(encoded.values.len(), encoded.rows.len() * learnt.width());
+                prop_assert!(encoded.values.iter().all(|value| value.is_finite()));
             }
         }
     }

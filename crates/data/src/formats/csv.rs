@@ -185,7 +185,7 @@ impl Table {
     fn accept(&mut self, record: &ByteRecord, line: u64, options: &CsvOptions) -> Result<(), DataError> {
         let is_header = options.header && self.columns.is_empty();
         let row = if is_header { 0 } else { self.rows.len() as u64 + 1 };
-        let mut place = Place { file: self.file.clone(), row, line, column: None };
+        let mut place = Box::new(Place { file: self.file.clone(), row, line, column: None });
         if !self.columns.is_empty() && record.len() != self.columns.len() {
             let (expected, found) = (self.columns.len() as u64, record.len() as u64);
             return Err(DataError::Ragged { place, expected, found });

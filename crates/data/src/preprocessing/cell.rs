@@ -38,7 +38,7 @@ impl Cells<'_> {
         let comma = text.contains(',') && text.replace(',', ".").parse::<f64>().is_ok();
         let help = if comma { "; a decimal comma? use a point" } else { help };
         DataError::NotANumber {
-            place: self.table.place(row, column),
+            place: self.table.place(row, column).into(),
             found: shorten(text),
             help: help.to_string(),
         }
@@ -46,12 +46,12 @@ impl Cells<'_> {
 
     pub(super) fn not_finite(&self, row: usize, column: usize) -> DataError {
         let found = shorten(self.table.cell(row, column));
-        DataError::NotFinite { place: self.table.place(row, column), found }
+        DataError::NotFinite { place: self.table.place(row, column).into(), found }
     }
 
     pub(super) fn missing(&self, row: usize, column: usize, help: &'static str) -> DataError {
         let found = shorten(self.table.cell(row, column));
-        DataError::MissingValue { place: self.table.place(row, column), found, help }
+        DataError::MissingValue { place: self.table.place(row, column).into(), found, help }
     }
 }
 

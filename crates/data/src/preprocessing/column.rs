@@ -181,7 +181,7 @@ impl Column {
 
 pub(super) fn unknown(cells: &Cells<'_>, (row, position): (usize, usize), known: &[String]) -> DataError {
     DataError::UnknownCategory {
-        place: cells.table.place(row, position),
+        place: cells.table.place(row, position).into(),
         found: shorten(cells.table.cell(row, position)),
         known: listed(known.iter().map(String::as_str)),
     }

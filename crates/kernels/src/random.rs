@@ -1,0 +1,275 @@
+//! Counter-based random numbers: Philox4x32-10 (Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as
+//! 1, 2, 3", 2011).
+//!
+//! A number is a pure function of (seed, stream, position), so results do not depend on threads or on the order of
+//! calls, and a generator's whole state is one counter.
+//!
+//! **What is drawn where.** The key is `seed`; the 128-bit counter is `stream` in the upper and `offset` in the lower
+//! 64 bits; each counter yields four 32-bit words w0..w3. A call starts at counter `offset`:
+//!
+//! | function | type | element i uses | counters for n elements |
+//! | --- | --- | --- | --- |
+//! | [`uniform`], [`normal`] | `f32` | word i mod 4 of counter `offset + i/4` | n/4, rounded up |
+//! | [`uniform`], [`normal`] | `f64` | words 2 (i mod 2) and the next of counter `offset + i/2` | n/2, rounded up |
+//! | [`dropout`], [`bernoulli`] | both | word i mod 4 of counter `offset + i/4` | n/4, rounded up |
+//! | [`next_u64`] | | words 0 (low) and 1 (high) of counter `offset` | 1 |
+//!
+//! ([`normal`] makes two elements from two uniform numbers, so the words of a pair belong to both.)
+//! [`counters`] computes the last column. Offsets wrap around at 2^64.
+
+use crate::dispatch::{CHUNK, chunks, multiversion};
+use crate::float::{Float, FloatKind};
+use crate::lane::Lane;
+
+/// Counters that are worked on together.
+const BATCH: usize = 32;
+/// The words of one batch.
+const WORDS: usize = 4 * BATCH;
+
+/// The place in the random sequence at which a call draws: see the [module](self).
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    seed: u64,
+    stream: u64,
+    offset: u64,
+}
+
+/// How many counters [`uniform`] and [`normal`] of `n` elements use; the next call's offset is larger by this.
+/// [`dropout`] and [`bernoulli`] use `counters::<f32>(n)` for either type.
+pub fn counters<T: Float>(n: usize) -> u64 {
+    match T::KIND {
+        FloatKind::F32 => n.div_ceil(4) as u64,
+        FloatKind::F64 => n.div_ceil(2) as u64,
+    }
+}
+
+/// The first 64 bits of one counter.
+pub fn next_u64(seed: u64, stream: u64, offset: u64) -> u64 {
+    let [w0, w1, ..] = philox(seed, stream, offset);
+    u64::from(w1) << 32 | u64::from(w0)
+}
+
+/// The four words of one counter.
+pub fn philox(seed: u64, stream: u64, offset: u64) -> [u32; 4] {
+    let mut x = [offset as u32, (offset >> 32) as u32, stream as u32, (stream >> 32) as u32];
+    let (mut k0, mut k1) = (seed as u32, (seed >> 32) as u32);
+    for _ in 0..10 {
+        let a = u64::from(x[0]) * M0;
+        let b = u64::from(x[2]) * M1;
+        x = [(b >> 32) as u32 ^ x[1] ^ k0, b as u32, (a >> 32) as u32 ^ x[3] ^ k1, a as u32];
+        k0 = k0.wrapping_add(W0);
+        k1 = k1.wrapping_add(W1);
+    }
+    x
+}
+
+const M0: u64 = 0xD251_1F53;
+const M1: u64 = 0xCD9E_8D57;
+const W0: u32 = 0x9E37_79B9;
+const W1: u32 = 0xBB67_AE85;
+
+/// Fills `out` with numbers uniform on \[low, high): multiples of 2^-24 (`f32`) or 2^-53 (`f64`) of the width.
+pub fn uniform<T: Float>(seed: u64, stream: u64, offset: u64, low: T, high: T, out: &mut [T]) {
+    let place = Place { seed, stream, offset };
+    chunks(out, CHUNK, &|start, part| uniform_part::<T>(place.after::<T>(start), low, high, part));
+}
+
+/// Fills `out` with normally distributed numbers (Box and Muller 1958: one radius and one angle make two of them).
+pub fn normal<T: Float>(seed: u64, stream: u64, offset: u64, mean: T, std: T, out: &mut [T]) {
+    let place = Place { seed, stream, offset };
+    chunks(out, CHUNK, &|start, part| normal_part::<T>(place.after::<T>(start), mean, std, part));
+}
+
+/// Fills `out` with 1 with probability `p` (to a multiple of 2^-32), else 0.
+///
+/// # Panics
+/// If `p` is not in \[0, 1\].
+#[track_caller]
+pub fn bernoulli<T: Float>(seed: u64, stream: u64, offset: u64, p: f64, out: &mut [T]) {
+    check_probability("bernoulli", p);
+    if p == 0.0 {
+        return out.fill(T::ZERO);
+    }
+    let place = Place { seed, stream, offset };
+    chunks(out, CHUNK, &|start, part| {
+        part.fill(T::ONE);
+        dropout_part::<T>(place.after::<f32>(start), threshold(1.0 - p), T::ONE, part);
+    });
+}
+
+/// out\[i\] = x\[i\] / (1 - p) with probability 1 - p, else 0.
+///
+/// The mask is stored nowhere: the gradient is this same function of dy with the same seed, stream and offset.
+/// `p` counts to a multiple of 2^-32; `p` = 1 gives zeros.
+///
+/// # Panics
+/// If the lengths differ or `p` is not in \[0, 1\].
+#[track_caller]
+pub fn dropout<T: Float>(seed: u64, stream: u64, offset: u64, p: f64, x: &[T], out: &mut [T]) {
+    assert!(x.len() == out.len(), "dropout: lengths differ, {} and {}", x.len(), out.len());
+    check_probability("dropout", p);
+    if p == 1.0 {
+        return out.fill(T::ZERO);
+    }
+    let place = Place { seed, stream, offset };
+    let scale = T::from_f64(1.0 / (1.0 - p));
+    chunks(out, CHUNK, &|start, part| {
+        part.copy_from_slice(&x[start..start + part.len()]);
+        dropout_part::<T>(place.after::<f32>(start), threshold(p), scale, part);
+    });
+}
+
+impl Place {
+    /// The place after `n` elements of a type; `n` is whole counters.
+    fn after<T: Float>(self, n: usize) -> Place {
+        self.plus(counters::<T>(n))
+    }
+
+    #[inline(always)]
+    fn plus(self, counters: u64) -> Place {
+        Place { offset: self.offset.wrapping_add(counters), ..self }
+    }
+
+    /// The words of [`BATCH`] counters, counter by counter.
+    #[inline(always)]
+    fn words(self) -> [u32; WORDS] {
+        let (mut x0, mut x1) = ([0; BATCH], [0; BATCH]);
+        let (mut x2, mut x3) = ([self.stream as u32; BATCH], [(self.stream >> 32) as u32; BATCH]);
+        for i in 0..BATCH {
+            let offset = self.offset.wrapping_add(i as u64);
+            (x0[i], x1[i]) = (offset as u32, (offset >> 32) as u32);
+        }
+        let (mut k0, mut k1) = (self.seed as u32, (self.seed >> 32) as u32);
+        for _ in 0..10 {
+            for i in 0..BATCH {
+                let a = u64::from(x0[i]) * M0;
+                let b = u64::from(x2[i]) * M1;
+                x0[i] = (b >> 32) as u32 ^ x1[i] ^ k0;
+                x2[i] = (a >> 32) as u32 ^ x3[i] ^ k1;
+                x1[i] = b as u32;
+                x3[i] = a as u32;
+            }
+            k0 = k0.wrapping_add(W0);
+            k1 = k1.wrapping_add(W1);
+        }
+        let mut words = [0; WORDS];
+        for i in 0..BATCH {
+            words[4 * i] = x0[i];
+            words[4 * i + 1] = x1[i];
+            words[4 * i + 2] = x2[i];
+            words[4 * i + 3] = x3[i];
+        }
+        words
+    }
+}
+
+/// The smallest word that is kept when numbers are dropped with probability p below 1.
+fn threshold(p: f64) -> u32 {
+    // The conversion saturates, so that a p next to 1 keeps the largest word only.
+    (p * 4_294_967_296.0).round() as u32
+}
+
+/// The 53 upper bits of two words as a fraction in \[0, 1).
+#[inline(always)]
+fn fraction(low: u32, high: u32) -> f64 {
+    ((u64::from(high) << 32 | u64::from(low)) >> 11) as f64 / 9_007_199_254_740_992.0
+}
+
+/// Two independent normal numbers from two words.
+#[inline(always)]
+fn normal_pair(w0: u32, w1: u32) -> (f32, f32) {
+    // In (0, 1): 31 bits, so that the tail ends at 6.6 standard deviations.
+    let u = ((w0 >> 1) as i32 as f32 + 0.5) * (1.0 / 2_147_483_648.0);
+    let radius = (-2.0 * Lane(u).ln().0).max(0.0).sqrt();
+    // The angle is w1 / 2^32 turns: the nearest quarter turn and a remainder of at most an eighth, both exact.
+    let quarter = w1.wrapping_add(1 << 29) >> 30;
+    let rest = w1.wrapping_sub(quarter << 30) as i32 as f32 * (std::f32::consts::FRAC_PI_2 / 1_073_741_824.0);
+    let z = rest * rest;
+    let sin = rest + rest * z * (-0.166_666_55 + z * (0.008_332_161 + z * -0.000_195_152_96));
+    let cos = 1.0 - 0.5 * z + z * z * (0.041_666_646 + z * (-0.001_388_731_6 + z * 2.443_315_7e-5));
+    let (a, b) = if quarter & 1 == 1 { (sin, cos) } else { (cos, sin) };
+    let a = if quarter.wrapping_add(1) & 2 == 2 { -a } else { a };
+    let b = if quarter & 2 == 2 { -b } else { b };
+    (radius * a, radius * b)
+}
+
+multiversion! {
+    fn uniform_part[T: Float](place: Place, low: T, high: T, out: &mut [T]) {
+        let width = high - low;
+        // Rounding may reach the upper bound, which is excluded.
+        let below = match T::KIND {
+            FloatKind::F32 => T::from_f64(f64::from((high.to_f64() as f32).next_down())),
+            FloatKind::F64 => T::from_f64(high.to_f64().next_down()),
+        };
+        let top = if below > low { below } else { low };
+        let finish = |u: T| {
+            let y = low + u * width;
+            if y < high { y } else { top }
+        };
+        match T::KIND {
+            FloatKind::F32 => {
+                for (batch, out) in out.chunks_mut(WORDS).enumerate() {
+                    let words = place.plus((batch * BATCH) as u64).words();
+                    for (y, &w) in out.iter_mut().zip(&words) {
+                        // At most 24 bits, so that every step is exact; signed conversion is a vector instruction.
+                        *y = finish(T::from_f64(f64::from((w >> 8) as i32) / 16_777_216.0));
+                    }
+                }
+            }
+            FloatKind::F64 => {
+                for (batch, out) in out.chunks_mut(WORDS / 2).enumerate() {
+                    let words = place.plus((batch * BATCH) as u64).words();
+                    for (y, &[a, b]) in out.iter_mut().zip(words.as_chunks().0) {
+                        *y = finish(T::from_f64(fraction(a, b)));
+                    }
+                }
+            }
+        }
+    }
+
+    fn normal_part[T: Float](place: Place, mean: T, std: T, out: &mut [T]) {
+        match T::KIND {
+            FloatKind::F32 => {
+                for (batch, out) in out.chunks_mut(WORDS).enumerate() {
+                    let words = place.plus((batch * BATCH) as u64).words();
+                    let mut z = [T::ZERO; WORDS];
+                    for (z, &[w0, w1]) in z.as_chunks_mut::<2>().0.iter_mut().zip(words.as_chunks().0) {
+                        let (a, b) = normal_pair(w0, w1);
+                        *z = [T::from_f64(f64::from(a)), T::from_f64(f64::from(b))];
+                    }
+                    for (y, &z) in out.iter_mut().zip(&z) {
+                        *y = mean + std * z;
+                    }
+                }
+            }
+            FloatKind::F64 => {
+                for (batch, out) in out.chunks_mut(WORDS / 2).enumerate() {
+                    let words = place.plus((batch * BATCH) as u64).words();
+                    for (y, &[a, b, c, d]) in out.chunks_mut(2).zip(words.as_chunks().0) {
+                        // 1 - u lies in (0, 1], where the logarithm is finite.
+                        let radius = (-2.0 * (1.0 - fraction(a, b)).ln()).sqrt();
+                        let (sin, cos) = (std::f64::consts::TAU * fraction(c, d)).sin_cos();
+                        for (y, z) in y.iter_mut().zip([radius * cos, radius * sin]) {
+                            *y = mean + std * T::from_f64(z);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Scales in place what is kept and clears what is dropped.
+    fn dropout_part[T: Float](place: Place, threshold: u32, scale: T, x: &mut [T]) {
+        for (batch, x) in x.chunks_mut(WORDS).enumerate() {
+            let words = place.plus((batch * BATCH) as u64).words();
+            for (x, &w) in x.iter_mut().zip(&words) {
+                *x = if w >= threshold { *x * scale } else { T::ZERO };
+            }
+        }
+    }
+}
+
+#[track_caller]
+fn check_probability(op: &str, p: f64) {
+    assert!((0.0..=1.0).contains(&p), "{op}: the probability {p} is not between 0 and 1");
+}

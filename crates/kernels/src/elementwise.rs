@@ -410,3 +410,6 @@ fn same_length(op: &str, a: usize, b: usize) {
 fn broadcast_length(op: &str, name: &str, len: usize, out: usize) {
     assert!(len == out || len == 1, "{op}: {name} has length {len}, but the result has length {out}");
 }
+
+#[cfg(test)]
+mod tests;

@@ -321,11 +321,6 @@ macro_rules! shared {
             pub fn le(self, other: impl Operand<$t>) -> bool {
                 self.0 <= other.number()
             }
-            /// Whether `self == other`; false if either is NaN.
-            #[inline(always)]
-            pub fn eq(self, other: impl Operand<$t>) -> bool {
-                self.0 == other.number()
-            }
         }
     };
 }

@@ -12,12 +12,22 @@
 
 pub mod buffer;
 pub mod conv;
+mod dispatch;
+pub mod elementwise;
 pub mod float;
 pub mod gemm;
 pub mod isa;
+pub mod lane;
+pub mod norm;
 pub mod pool2d;
+pub mod random;
+pub mod reduce;
+pub mod softmax;
+pub mod strided;
 pub mod threads;
+pub mod update;
 
 pub use buffer::Buffer;
 pub use float::{Float, Pod};
 pub use isa::Isa;
+pub use lane::Lane;

@@ -341,7 +341,8 @@ impl<T: Float> BatchNorm<'_, T> {
         check_side(op, "bias", self.bias, self.channels);
         let outer = flat[0].checked_div(block).unwrap_or(0);
         assert!(
-            flat.iter().all(|&len| len == outer * block) && per_channel.iter().all(|&len| len == self.channels),
+            flat.iter().all(|&len| len == outer * block)
+                && per_channel.iter().all(|&len| len == self.channels),
             "{op}: lengths {flat:?} with {per_channel:?} statistics do not fit {} channels of {}",
             self.channels,
             self.inner

@@ -72,7 +72,7 @@ pub fn mean<T: Float>(x: &[T], outer: usize, n: usize, inner: usize, out: &mut [
     sum(x, outer, n, inner, out);
     let n = T::from_f64(n as f64);
     for y in out {
-        *y = *y / n;
+        *y /= n;
     }
 }
 
@@ -517,7 +517,10 @@ fn fold_plain<A: Pod, B: Pod>(
 
 #[track_caller]
 fn check(op: &str, len: usize, [outer, n, inner]: [usize; 3], out: usize) {
-    assert!(len == outer * n * inner, "{op}: x has {len} elements, but the sizes are {outer} x {n} x {inner}");
+    assert!(
+        len == outer * n * inner,
+        "{op}: x has {len} elements, but the sizes are {outer} x {n} x {inner}"
+    );
     assert!(out == outer * inner, "{op}: the result has {out} elements, but the sizes are {outer} x {inner}");
 }
 

@@ -14,7 +14,9 @@ use crate::reduce::{row_max, row_sum};
 #[track_caller]
 pub fn softmax<T: Float>(x: &[T], n: usize, y: &mut [T]) {
     if check("softmax", n, &[x.len(), y.len()]) {
-        chunks(y, rows_per_task(n) * n, &|start, part| softmax_rows::<T>(&x[start..start + part.len()], n, part));
+        chunks(y, rows_per_task(n) * n, &|start, part| {
+            softmax_rows::<T>(&x[start..start + part.len()], n, part)
+        });
     }
 }
 
@@ -140,6 +142,9 @@ fn ln<T: Float>(x: T) -> T {
 fn check(op: &str, n: usize, lengths: &[usize]) -> bool {
     let len = lengths[0];
     assert!(lengths.iter().all(|&other| other == len), "{op}: lengths differ, {lengths:?}");
-    assert!(if n == 0 { len == 0 } else { len.is_multiple_of(n) }, "{op}: {len} elements are not whole rows of {n}");
+    assert!(
+        if n == 0 { len == 0 } else { len.is_multiple_of(n) },
+        "{op}: {len} elements are not whole rows of {n}"
+    );
     len > 0
 }

@@ -97,7 +97,8 @@ struct Axes {
 
 impl Axes {
     fn new(shape: &[usize], strides: &[isize]) -> Self {
-        let mut axes = Axes { sizes: Vec::with_capacity(shape.len()), strides: Vec::with_capacity(shape.len()) };
+        let mut axes =
+            Axes { sizes: Vec::with_capacity(shape.len()), strides: Vec::with_capacity(shape.len()) };
         for (&size, &stride) in shape.iter().zip(strides) {
             if size == 1 {
                 continue;
@@ -264,9 +265,13 @@ fn check(op: &str, shape: &[usize], strides: &[isize], offset: usize, len: usize
 
 #[track_caller]
 fn check_rows(op: &str, table: usize, row_len: usize, index: &[i64], picked: usize) {
-    let rows = if row_len == 0 { 0 } else { table / row_len };
+    let rows = table.checked_div(row_len).unwrap_or(0);
     assert!(rows * row_len == table, "{op}: a table of {table} elements is not whole rows of {row_len}");
-    assert!(picked == index.len() * row_len, "{op}: {} indices of rows of {row_len} do not make {picked}", index.len());
+    assert!(
+        picked == index.len() * row_len,
+        "{op}: {} indices of rows of {row_len} do not make {picked}",
+        index.len()
+    );
     if let Some(at) = index.iter().position(|&i| i < 0 || i as usize >= rows) {
         assert!(row_len == 0, "{op}: index {} at position {at} is outside a table of {rows} rows", index[at]);
     }

@@ -39,6 +39,7 @@ pub enum FloatKind {
 /// both types.
 pub trait Float:
     Pod
+    + crate::gemm::Multiply
     + Add<Output = Self>
     + Sub<Output = Self>
     + Mul<Output = Self>

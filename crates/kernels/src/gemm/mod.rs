@@ -1,15 +1,22 @@
 //! Matrix products: `c = a b`, optionally added to what `c` holds, with a bias and an activation on the way out.
 
+mod machine;
 mod operand;
-mod simple;
+mod pack;
+mod product;
+mod tile;
+mod vector;
 
 #[cfg(test)]
 mod tests;
 
 pub use operand::Mat;
+pub(crate) use product::Multiply;
 
 use crate::Float;
+use crate::isa::detect;
 use crate::threads::{Shared, for_each};
+use product::Product;
 
 /// The function applied to every item of a finished product.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -82,7 +89,9 @@ pub fn gemm<T: Float>(a: Mat<T>, b: Mat<T>, c: &mut [T], row_stride_c: usize, ep
     if let Some(bias) = epilogue.bias {
         assert!(bias.len() == n, "gemm: bias has {} items, c has {n} columns", bias.len());
     }
-    simple::gemm([m, k, n], a, b, c, row_stride_c, epilogue);
+    let product = Product { m, n, k, a, b, c: c.as_mut_ptr(), row_stride: row_stride_c, epilogue: *epilogue };
+    // SAFETY: `detect` finds what the processor has; all lengths were checked, and `c` is borrowed mutably.
+    unsafe { T::multiply(detect(), &product) };
 }
 
 /// `c[i] = a[i] b[i]` for i below `batch`: many products of one size.
@@ -117,12 +126,13 @@ pub fn gemm_batched<T: Float>(
     let needed = last * c_step + m * n;
     assert!(c.len() >= needed, "gemm_batched: c has {} items, {batch} products need {needed}", c.len());
     let group = (SMALL_PRODUCT / (m * k * n).max(1)).clamp(1, batch);
-    let base = Shared::new(c.as_mut_ptr());
+    let (base, isa) = (Shared::new(c.as_mut_ptr()), detect());
     for_each(batch.div_ceil(group), &|g| {
         for i in g * group..((g + 1) * group).min(batch) {
+            let (a, b, epilogue) = (a.from(i * a_step), b.from(i * b_step), Epilogue::default());
+            let c = base.get().wrapping_add(i * c_step);
             // SAFETY: the results `i * c_step .. + m * n` do not overlap and end within `c` (asserted above).
-            let c = unsafe { std::slice::from_raw_parts_mut(base.get().add(i * c_step), m * n) };
-            simple::gemm([m, k, n], a.from(i * a_step), b.from(i * b_step), c, n, &Epilogue::default());
+            unsafe { T::multiply(isa, &Product { m, n, k, a, b, c, row_stride: n, epilogue }) };
         }
     });
 }

@@ -1,0 +1,155 @@
+//! Speed of matrix products: GFLOP/s and the fraction of the peak, for a list of shapes.
+//!
+//! `cargo bench -p talweg-kernels --bench gemm [-- FILTER]`; `TALWEG_ISA` picks the instruction set. The peak is
+//! measured by multiply-adds that stay in registers.
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use talweg_kernels::gemm::{Epilogue, Mat, gemm};
+use talweg_kernels::{Buffer, Float, isa, threads};
+
+/// (m, k, n): cubes, the layers of small networks, of a transformer, and heads.
+const SHAPES: &[[usize; 3]] = &[
+    [4, 2, 8],
+    [4, 8, 1],
+    [16, 16, 16],
+    [32, 32, 32],
+    [64, 64, 64],
+    [128, 128, 128],
+    [256, 256, 256],
+    [512, 512, 512],
+    [1024, 1024, 1024],
+    [2048, 2048, 2048],
+    [128, 784, 128],
+    [128, 512, 10],
+    [128, 128, 10],
+    [128, 10, 128],
+    [784, 128, 128],
+    [50, 512, 256],
+    [64, 9216, 128],
+    [3072, 384, 1536],
+    [3072, 1536, 384],
+    [384, 3072, 1536],
+    [1536, 3072, 384],
+    [3072, 384, 384],
+    [384, 3072, 384],
+    [1, 1024, 1024],
+];
+
+fn main() {
+    let filter = std::env::args().skip(1).find(|a| !a.starts_with('-')).unwrap_or_default();
+    let most = threads::threads();
+    let peak = peak();
+    println!(
+        "instruction set {}, {most} threads, peak of one core {peak:.1} GFLOP/s (f32)",
+        isa::detect().name()
+    );
+    println!(
+        "{:>5} {:>5} {:>5}   GFLOP/s of 1 and {most} threads for NN NT TN TT, % of the peak",
+        "m", "k", "n"
+    );
+    for &[m, k, n] in SHAPES {
+        if format!("{m}x{k}x{n}").contains(&filter) {
+            line::<f32>([m, k, n], peak, most);
+        }
+    }
+    for &[m, k, n] in &[[512, 512, 512], [1024, 1024, 1024]] {
+        if format!("f64 {m}x{k}x{n}").contains(&filter) {
+            line::<f64>([m, k, n], peak / 2.0, most);
+        }
+    }
+}
+
+fn line<T: Float>([m, k, n]: [usize; 3], peak: f64, most: usize) {
+    let flops = 2.0 * (m * k * n) as f64;
+    let (mut a, mut b) = (Buffer::take(m * k * size_of::<T>()), Buffer::take(k * n * size_of::<T>()));
+    a.as_mut_slice::<T>().iter_mut().enumerate().for_each(|(i, x)| *x = T::from_f64((i % 13) as f64 - 6.0));
+    b.as_mut_slice::<T>().iter_mut().enumerate().for_each(|(i, x)| *x = T::from_f64((i % 11) as f64 - 5.0));
+    let (a, b) = (a.as_slice::<T>(), b.as_slice::<T>());
+    let mut c = Buffer::zeroed(m * n * size_of::<T>());
+    print!("{m:>5} {k:>5} {n:>5} {:>4}", if size_of::<T>() == 8 { "f64" } else { "" });
+    for count in [1, most] {
+        threads::set_threads(count);
+        for (ta, tb) in [(false, false), (false, true), (true, false), (true, true)] {
+            let a = if ta { Mat::row_major(a, k, m).t() } else { Mat::row_major(a, m, k) };
+            let b = if tb { Mat::row_major(b, n, k).t() } else { Mat::row_major(b, k, n) };
+            let time = best(|| gemm(black_box(a), black_box(b), c.as_mut_slice(), n, &Epilogue::default()));
+            let speed = flops / time / 1e9;
+            print!(" {speed:6.1} {:3.0}%", 100.0 * speed / peak / count as f64);
+        }
+        print!("  |");
+        if flops < 1e5 {
+            let a = Mat::row_major(a, m, k);
+            let b = Mat::row_major(b, k, n);
+            let time = best(|| gemm(black_box(a), black_box(b), c.as_mut_slice(), n, &Epilogue::default()));
+            print!(" {:.0} ns |", time * 1e9);
+        }
+    }
+    println!();
+}
+
+/// Seconds of a call: the best of samples of about a millisecond or one call, since other programs only slow it down.
+fn best(mut f: impl FnMut()) -> f64 {
+    let start = Instant::now();
+    let mut calls = 0;
+    while start.elapsed() < Duration::from_millis(20) {
+        f();
+        calls += 1;
+    }
+    let per_sample = (calls / 20).max(1);
+    let samples = (0..if per_sample > 1 { 41 } else { 9 }).map(|_| {
+        let start = Instant::now();
+        (0..per_sample).for_each(|_| f());
+        start.elapsed().as_secs_f64() / f64::from(per_sample)
+    });
+    samples.fold(f64::INFINITY, f64::min)
+}
+
+/// Multiply-adds per second of one core, from sums that stay in registers.
+fn peak() -> f64 {
+    const ROUNDS: usize = 200_000;
+    #[cfg(target_arch = "x86_64")]
+    {
+        #[target_feature(enable = "avx2,fma")]
+        fn avx2(x: f32) -> f32 {
+            sums::<8, 12>(x)
+        }
+        #[target_feature(enable = "avx512f,fma")]
+        fn avx512(x: f32) -> f32 {
+            sums::<16, 24>(x)
+        }
+        return match isa::detect() {
+            // SAFETY: the processor has the instructions.
+            isa::Isa::Avx512 => rate(16 * 24, || unsafe { avx512(black_box(1.0)) }),
+            // SAFETY: as above.
+            isa::Isa::Avx2 => rate(8 * 12, || unsafe { avx2(black_box(1.0)) }),
+            _ => rate(4 * 12, || sums::<4, 12>(black_box(1.0))),
+        };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    rate(4 * 12, || sums::<4, 12>(black_box(1.0)));
+
+    #[inline(always)]
+    fn sums<const LANES: usize, const SUMS: usize>(x: f32) -> f32 {
+        let fused = cfg!(target_arch = "aarch64") || LANES > 4;
+        let mut acc = [[0.0f32; LANES]; SUMS];
+        for _ in 0..ROUNDS {
+            for sum in &mut acc {
+                for lane in sum {
+                    *lane = if fused { lane.mul_add(x, x) } else { *lane * x + x };
+                }
+            }
+        }
+        acc.iter().flatten().sum()
+    }
+
+    fn rate(lanes: usize, mut f: impl FnMut() -> f32) -> f64 {
+        let best = (0..9).map(|_| {
+            let start = Instant::now();
+            black_box(f());
+            start.elapsed().as_secs_f64()
+        });
+        2.0 * (lanes * ROUNDS) as f64 / best.fold(f64::INFINITY, f64::min) / 1e9
+    }
+}

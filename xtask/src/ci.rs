@@ -1,5 +1,6 @@
 //! The steps of `cargo xtask ci`: all of them run, so that one visit shows everything that is wrong.
 
+use std::ffi::OsString;
 use std::process::Command;
 use std::time::Instant;
 
@@ -40,18 +41,32 @@ const STEPS: &[Step] = &[
         name: "documentation",
         run: || cargo(&["doc", "--locked", "--no-deps", "--workspace"], &[("RUSTDOCFLAGS", "-D warnings")]),
     },
+    Step { name: "licences and sources", run: deny },
 ];
+
+/// The rules of `deny.toml`, where cargo-deny is installed; a machine without it says that they were not checked.
+fn deny() -> Result<(), String> {
+    let version = Command::new(program()).args(["deny", "--version"]).output();
+    if !version.is_ok_and(|output| output.status.success()) {
+        println!("ci: cargo-deny is not installed, so deny.toml was not checked");
+        return Ok(());
+    }
+    cargo(&["deny", "check", "--hide-inclusion-graph", "bans", "licenses", "sources"], &[])
+}
 
 /// Runs cargo at the root of the repository, its output going straight to the terminal.
 fn cargo(arguments: &[&str], variables: &[(&str, &str)]) -> Result<(), String> {
-    // Cargo sets CARGO to itself for the programs that it runs, so the same toolchain is used for the steps.
-    let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let call = format!("cargo {}", arguments.join(" "));
-    let status = Command::new(program)
+    let status = Command::new(program())
         .args(arguments)
         .envs(variables.iter().copied())
         .current_dir(tidy::root()?)
         .status()
         .map_err(|error| format!("could not start `{call}`: {error}"))?;
     if status.success() { Ok(()) } else { Err(format!("`{call}` ended with {status}")) }
+}
+
+/// Cargo sets CARGO to itself for the programs that it runs, so the steps use the same toolchain.
+fn program() -> OsString {
+    std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
 }

@@ -13,7 +13,7 @@ const HELP: &str = "\
 Usage: cargo xtask <COMMAND>
 
 Commands:
-  ci     format check, clippy, tidy, and the documentation, each without a single warning
+  ci     format check, tidy, clippy and documentation without a warning, licences of dependencies
   tidy   only the rules of docs/style.md that no other tool checks (takes a second)
 ";
 

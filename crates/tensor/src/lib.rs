@@ -1,2 +1,51 @@
 //! Tensors with automatic differentiation.
+//!
+//! - [`Tensor`]: numbers with a shape, and where they came from.
+//! - [`Op`] and [`apply`]: operations with their shape rules and derivatives; the methods of [`Tensor`] are made of them.
+//! - [`Tensor::backward`], [`grad`]: gradients, of any order.
+//! - [`Param`] and [`Buffer`]: what a model holds between steps.
+//! - [`Backend`]: the one door through which all computation goes.
+//! - [`testing`]: gradient checks for operations, here and elsewhere.
+//!
+//! ```
+//! use talweg_tensor::{DType, Rng, Tensor};
+//!
+//! // One step of gradient descent on f(w) = |X w - y|².
+//! let rng = &mut Rng::seed(1);
+//! let (x, y) = (rng.normal([8, 3], 0.0, 1.0, DType::F32), rng.normal([8, 1], 0.0, 1.0, DType::F32));
+//! let w = Tensor::zeros([3, 1], DType::F32).requires_grad();
+//! let loss = |w: &Tensor| (x.matmul(w) - &y).square().mean(..);
+//! let before = loss(&w);
+//! let grads = before.clone().backward();
+//! let w = (w.detach() - grads.wrt(&w) * 0.1).requires_grad();
+//! assert!(loss(&w).item() < before.item());
+//! ```
 #![forbid(unsafe_code)]
+
+mod autograd;
+mod backend;
+mod cpu;
+mod display;
+mod dtype;
+mod layout;
+mod op;
+mod ops;
+mod param;
+mod random;
+mod shape;
+mod tensor;
+pub mod testing;
+mod value;
+
+pub use autograd::{Create, Grad, Gradients, Leaf, LeafId, grad, grad_from, no_grad};
+pub use backend::{Backend, CustomKernel, Device, HostArray, HostArrayMut, Kernel, Out, Storage, View};
+pub use dtype::{DType, Element};
+pub use layout::Layout;
+pub use op::{MultiOp, Op, OpError, Saved, Spec, apply, apply_multi, try_apply};
+pub use ops::{ArgReduce, Binary, Compare, Reduce, Unary};
+pub use param::{Buffer, Param};
+pub use random::{Distribution, Draw, Rng};
+pub use shape::{Axes, AxisSet, MAX_RANK, Shape};
+pub use tensor::Tensor;
+
+pub use talweg_kernels::threads::{set_threads, threads};

@@ -1,0 +1,188 @@
+//! The one door to a tensor's bytes: every computation is a [`Kernel`] run by a [`Backend`].
+//!
+//! A kernel is plain data, so that a step can be recorded and replayed, or run by another device.
+
+use std::any::Any;
+use std::fmt::{self, Debug};
+use std::sync::Arc;
+
+use talweg_kernels::Buffer;
+use talweg_kernels::gemm::Activation;
+
+use crate::dtype::DType;
+use crate::layout::Layout;
+use crate::ops::{ArgReduce, Binary, Compare, Reduce, Unary};
+use crate::random::Draw;
+use crate::shape::{AxisSet, Shape};
+
+/// Where tensors live and who computes on them. A copyable handle; devices live as long as the program.
+#[derive(Clone, Copy)]
+pub struct Device(&'static dyn Backend);
+
+impl Device {
+    /// A handle to a backend. A program makes one for each device and keeps it: see [`Box::leak`].
+    pub fn new(backend: &'static dyn Backend) -> Device {
+        Device(backend)
+    }
+
+    /// The processor itself: the default device.
+    pub fn cpu() -> Device {
+        Device(&crate::cpu::Cpu)
+    }
+
+    /// The device's name, e.g. `cpu`.
+    pub fn name(&self) -> &'static str {
+        self.0.name()
+    }
+
+    pub(crate) fn backend(&self) -> &'static dyn Backend {
+        self.0
+    }
+}
+
+impl PartialEq for Device {
+    fn eq(&self, other: &Device) -> bool {
+        std::ptr::addr_eq(self.0, other.0)
+    }
+}
+
+impl Eq for Device {}
+
+impl Debug for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The memory of one value, on the host or on a device.
+#[derive(Debug)]
+pub enum Storage {
+    /// Host memory from the caching pool.
+    Host(Buffer),
+    /// A device's own kind of memory, which only its backend understands.
+    Foreign(Box<dyn Any + Send + Sync>),
+}
+
+/// An input of a kernel: memory and how to read it.
+#[derive(Clone, Copy)]
+pub struct View<'a> {
+    /// The memory.
+    pub storage: &'a Storage,
+    /// Shape, and where each element is.
+    pub layout: &'a Layout,
+    /// Element type.
+    pub dtype: DType,
+}
+
+/// An output of a kernel: dense memory, every element of which the kernel writes.
+pub struct Out<'a> {
+    /// The memory, at least as long as the shape asks; contents unspecified unless the kernel works in place.
+    pub storage: &'a mut Storage,
+    /// The shape, row-major.
+    pub shape: Shape,
+    /// Element type.
+    pub dtype: DType,
+}
+
+/// A device: allocates memory, moves bytes, runs kernels.
+pub trait Backend: Debug + Send + Sync + 'static {
+    /// The device's name, e.g. `cpu`.
+    fn name(&self) -> &'static str;
+
+    /// Memory for `bytes` bytes, contents unspecified.
+    fn alloc(&self, bytes: usize) -> Storage;
+
+    /// A copy of host bytes on the device.
+    fn upload(&self, host: Buffer) -> Storage;
+
+    /// The elements of a view as row-major host memory.
+    fn download(&self, view: View<'_>) -> Buffer;
+
+    /// Computes `outputs` from `inputs`.
+    ///
+    /// Shapes and types have been checked by the operation's shape rule.
+    fn run(&self, kernel: &Kernel, inputs: &[View<'_>], outputs: &mut [Out<'_>]);
+
+    /// The same with `outputs[0]` holding the first input, which the result replaces.
+    ///
+    /// Only [`Kernel::in_place`] kernels come here; `inputs` are the second and later ones.
+    fn run_over(&self, kernel: &Kernel, outputs: &mut [Out<'_>], inputs: &[View<'_>]);
+}
+
+/// One computation on whole tensors, as data. Each operation's file says what its kernels compute.
+#[derive(Clone, Debug)]
+pub enum Kernel {
+    /// The input's elements in row-major order, converted to the output's type.
+    Copy,
+    /// Every element the same number.
+    Fill(f64),
+    /// Random numbers.
+    Random(Draw),
+    /// `y = f(x)`.
+    Unary(Unary),
+    /// `dx = dy * f'(kept)`, inputs `dy`, `kept`.
+    Slope(Unary),
+    /// `y = f(a, b)` with broadcasting.
+    Binary(Binary),
+    /// `y = a ? b` as truth values, with broadcasting.
+    Compare(Compare),
+    /// `y = scale x + shift`.
+    Affine(f64, f64),
+    /// `y = c ? a : b`, inputs `c`, `a`, `b`, with broadcasting.
+    Where,
+    /// Reduces the axes of the set.
+    Reduce(Reduce, AxisSet),
+    /// Position of the greatest or least element along an axis.
+    ArgReduce(ArgReduce, usize),
+    /// Matrix product over the last two axes, the axes before them batched (equal in both inputs).
+    MatMul,
+    /// `act(x w^T + b)` for `x [m, k]`, `w [n, k]` and, if there, `b [n]`.
+    Linear(Activation),
+    /// Rows `index` of a table: inputs table `[n, ..]`, index.
+    GatherRows,
+    /// A zeroed table with rows added in: inputs values, index.
+    ScatterRows,
+    /// Element `index` along an axis, for each position: inputs `x`, index.
+    Gather(usize),
+    /// The adjoint of `Gather`: zeros with values added in: inputs values, index.
+    ScatterAdd(usize),
+    /// The inputs one after the other along an axis.
+    Cat(usize),
+    /// Zeros, with the input added in at the positions of a layout of the output: the adjoint of a view.
+    Embed(Layout),
+    /// A computation defined outside this crate.
+    Custom(Arc<dyn CustomKernel>),
+}
+
+impl Kernel {
+    /// Whether the kernel may overwrite its first input with its (first) output.
+    pub(crate) fn in_place(&self) -> bool {
+        matches!(self, Kernel::Unary(_) | Kernel::Slope(_) | Kernel::Binary(_) | Kernel::Affine(..))
+    }
+}
+
+/// A kernel defined outside this crate, on host memory.
+pub trait CustomKernel: Debug + Send + Sync + 'static {
+    /// Writes every element of the outputs from the inputs, given as dense host arrays.
+    fn run(&self, inputs: &[HostArray<'_>], outputs: &mut [HostArrayMut<'_>]);
+}
+
+/// A dense input of a [`CustomKernel`].
+pub struct HostArray<'a> {
+    /// Row-major elements.
+    pub buffer: &'a Buffer,
+    /// Its shape.
+    pub shape: Shape,
+    /// Its element type.
+    pub dtype: DType,
+}
+
+/// A dense output of a [`CustomKernel`].
+pub struct HostArrayMut<'a> {
+    /// Row-major elements, contents unspecified.
+    pub buffer: &'a mut Buffer,
+    /// Its shape.
+    pub shape: Shape,
+    /// Its element type.
+    pub dtype: DType,
+}

@@ -1,0 +1,63 @@
+//! Reading and adding by number.
+
+use talweg_kernels::{Float, Pod, strided};
+
+use super::{dense, float, indices, out_slice, stored};
+use crate::backend::{Out, View};
+
+pub(super) fn gather_rows(table: &View<'_>, index: &View<'_>, out: &mut Out<'_>) {
+    let row: usize = table.layout.shape().iter().skip(1).product();
+    stored!(table.dtype, T => strided::gather_rows(&dense::<T>(table), row, &indices(index), out_slice(out)));
+}
+
+pub(super) fn scatter_rows(values: &View<'_>, index: &View<'_>, out: &mut Out<'_>) {
+    let row: usize = values.layout.shape().iter().skip(1).product();
+    float!(values.dtype, T => {
+        let to = out_slice::<T>(out);
+        to.fill(0.0);
+        strided::scatter_add_rows(&dense::<T>(values), row, &indices(index), to);
+    });
+}
+
+/// The sizes before, along and after an axis.
+fn split(x: &View<'_>, axis: usize) -> [usize; 3] {
+    let shape = x.layout.shape();
+    [shape.iter().take(axis).product(), shape.at(axis), shape.iter().skip(axis + 1).product()]
+}
+
+pub(super) fn gather(axis: usize, x: &View<'_>, index: &View<'_>, out: &mut Out<'_>) {
+    let ([_, n, inner], [_, k, _]) = (split(x, axis), split(index, axis));
+    stored!(x.dtype, T => pick(&dense::<T>(x), [n, k, inner], &indices(index), out_slice(out)));
+}
+
+fn pick<T: Pod>(x: &[T], [n, k, inner]: [usize; 3], index: &[i64], out: &mut [T]) {
+    for (flat, (to, &at)) in out.iter_mut().zip(index).enumerate() {
+        *to = x[position("gather", flat, at, [n, k, inner])];
+    }
+}
+
+pub(super) fn scatter_add(axis: usize, values: &View<'_>, index: &View<'_>, out: &mut Out<'_>) {
+    let [_, k, inner] = split(index, axis);
+    let n = out.shape.at(axis);
+    float!(out.dtype, T => {
+        let to = out_slice::<T>(out);
+        to.fill(0.0);
+        add(&dense::<T>(values), [n, k, inner], &indices(index), to);
+    });
+}
+
+fn add<T: Float>(values: &[T], sizes: [usize; 3], index: &[i64], out: &mut [T]) {
+    for (flat, (&value, &at)) in values.iter().zip(index).enumerate() {
+        out[position("scatter", flat, at, sizes)] += value;
+    }
+}
+
+/// Where element number `flat` of `[outer, k, inner]` lies in `[outer, n, inner]` when it is row `at`.
+fn position(name: &str, flat: usize, at: i64, [n, k, inner]: [usize; 3]) -> usize {
+    assert!(
+        (0..n as i64).contains(&at),
+        "{name}: index {at} is out of range for an axis of size {n}; valid ones are 0 to {}",
+        n as i64 - 1
+    );
+    (flat / (k * inner) * n + at as usize) * inner + flat % inner
+}

@@ -1,0 +1,193 @@
+//! The processor as a device: turns views into slices and calls the kernels.
+
+mod copy;
+mod elementwise;
+mod index;
+mod matmul;
+mod reduce;
+
+use talweg_kernels::{Buffer, Pod};
+
+use crate::backend::{Backend, HostArray, HostArrayMut, Kernel, Out, Storage, View};
+use crate::dtype::DType;
+
+/// The backend of [`crate::Device::cpu`].
+#[derive(Debug)]
+pub(crate) struct Cpu;
+
+/// Calls a generic function for the floating-point type of `$dtype`.
+macro_rules! float {
+    ($dtype:expr, $t:ident => $body:expr) => {
+        match $dtype {
+            $crate::dtype::DType::F32 => {
+                type $t = f32;
+                $body
+            }
+            $crate::dtype::DType::F64 => {
+                type $t = f64;
+                $body
+            }
+            other => unreachable!("the shape rule lets only floating-point types here, not {other}"),
+        }
+    };
+}
+
+/// The same for any element type, by how it is stored.
+macro_rules! stored {
+    ($dtype:expr, $t:ident => $body:expr) => {
+        match $dtype {
+            $crate::dtype::DType::F32 => {
+                type $t = f32;
+                $body
+            }
+            $crate::dtype::DType::F64 => {
+                type $t = f64;
+                $body
+            }
+            $crate::dtype::DType::I64 => {
+                type $t = i64;
+                $body
+            }
+            $crate::dtype::DType::U8 | $crate::dtype::DType::Bool => {
+                type $t = u8;
+                $body
+            }
+        }
+    };
+}
+pub(in crate::cpu) use {float, stored};
+
+impl Backend for Cpu {
+    fn name(&self) -> &'static str {
+        "cpu"
+    }
+
+    fn alloc(&self, bytes: usize) -> Storage {
+        Storage::Host(Buffer::take(bytes))
+    }
+
+    fn upload(&self, host: Buffer) -> Storage {
+        Storage::Host(host)
+    }
+
+    fn download(&self, view: View<'_>) -> Buffer {
+        let mut buffer = Buffer::take(view.layout.shape().numel() * view.dtype.size());
+        copy::gather(&view, &mut buffer);
+        buffer
+    }
+
+    fn run(&self, kernel: &Kernel, inputs: &[View<'_>], outputs: &mut [Out<'_>]) {
+        let out = &mut outputs[0];
+        match kernel {
+            Kernel::Copy => copy::convert(&inputs[0], out),
+            Kernel::Fill(x) => copy::fill(*x, out),
+            Kernel::Random(draw) => copy::random(draw, out),
+            Kernel::Cat(axis) => copy::cat(inputs, *axis, out),
+            Kernel::Embed(places) => copy::embed(&inputs[0], places, out),
+            Kernel::Unary(f) => elementwise::unary(*f, &inputs[0], out),
+            Kernel::Slope(f) => elementwise::slope(*f, &inputs[0], &inputs[1], out),
+            Kernel::Binary(f) => elementwise::binary(*f, &inputs[0], &inputs[1], out),
+            Kernel::Affine(scale, shift) => elementwise::affine(*scale, *shift, &inputs[0], out),
+            Kernel::Compare(f) => elementwise::compare(*f, &inputs[0], &inputs[1], out),
+            Kernel::Where => elementwise::select(&inputs[0], &inputs[1], &inputs[2], out),
+            Kernel::Reduce(f, axes) => reduce::reduce(*f, *axes, &inputs[0], out),
+            Kernel::ArgReduce(f, axis) => reduce::arg_reduce(*f, *axis, &inputs[0], out),
+            Kernel::MatMul => matmul::matmul(&inputs[0], &inputs[1], out),
+            Kernel::Linear(f) => matmul::linear(*f, inputs, out),
+            Kernel::GatherRows => index::gather_rows(&inputs[0], &inputs[1], out),
+            Kernel::ScatterRows => index::scatter_rows(&inputs[0], &inputs[1], out),
+            Kernel::Gather(axis) => index::gather(*axis, &inputs[0], &inputs[1], out),
+            Kernel::ScatterAdd(axis) => index::scatter_add(*axis, &inputs[0], &inputs[1], out),
+            Kernel::Custom(custom) => run_custom(custom.as_ref(), inputs, outputs),
+        }
+    }
+
+    fn run_over(&self, kernel: &Kernel, outputs: &mut [Out<'_>], inputs: &[View<'_>]) {
+        let out = &mut outputs[0];
+        match kernel {
+            Kernel::Unary(f) => elementwise::unary_over(*f, out),
+            Kernel::Slope(f) => elementwise::slope_over(*f, out, &inputs[0]),
+            Kernel::Binary(f) => elementwise::binary_over(*f, out, &inputs[0]),
+            Kernel::Affine(scale, shift) => elementwise::affine_over(*scale, *shift, out),
+            other => unreachable!("{other:?} does not run in place"),
+        }
+    }
+}
+
+fn run_custom(custom: &dyn crate::CustomKernel, inputs: &[View<'_>], outputs: &mut [Out<'_>]) {
+    let inputs: Vec<(Buffer, &View<'_>)> = inputs.iter().map(|x| (Cpu.download(*x), x)).collect();
+    let arrays: Vec<HostArray<'_>> = inputs
+        .iter()
+        .map(|(buffer, x)| HostArray { buffer, shape: *x.layout.shape(), dtype: x.dtype })
+        .collect();
+    let mut outs: Vec<HostArrayMut<'_>> = outputs
+        .iter_mut()
+        .map(|out| HostArrayMut { shape: out.shape, dtype: out.dtype, buffer: host_mut(out.storage) })
+        .collect();
+    custom.run(&arrays, &mut outs);
+}
+
+fn host(storage: &Storage) -> &Buffer {
+    match storage {
+        Storage::Host(buffer) => buffer,
+        Storage::Foreign(_) => unreachable!("shape rules keep other devices' memory out"),
+    }
+}
+
+fn host_mut(storage: &mut Storage) -> &mut Buffer {
+    match storage {
+        Storage::Host(buffer) => buffer,
+        Storage::Foreign(_) => unreachable!("shape rules keep other devices' memory out"),
+    }
+}
+
+/// The elements of an input as a slice: its own memory when they lie without gaps, else a copy.
+enum Dense<'a, T> {
+    Borrowed(&'a [T]),
+    Copied(Buffer),
+}
+
+impl<T: Pod> std::ops::Deref for Dense<'_, T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        match self {
+            Dense::Borrowed(slice) => slice,
+            Dense::Copied(buffer) => buffer.as_slice(),
+        }
+    }
+}
+
+fn dense<'a, T: Pod>(x: &View<'a>) -> Dense<'a, T> {
+    let n = x.layout.shape().numel();
+    match x.layout.contiguous() {
+        Some(start) => Dense::Borrowed(&host(x.storage).as_slice()[start..start + n]),
+        None => {
+            let mut buffer = Buffer::take(n * size_of::<T>());
+            copy::gather(x, &mut buffer);
+            Dense::Copied(buffer)
+        }
+    }
+}
+
+/// Dense, and repeated to `shape` unless there is only one element.
+fn spread<'a, T: Pod>(x: &View<'a>, shape: &crate::Shape) -> Dense<'a, T> {
+    if x.layout.shape() == shape || x.layout.shape().numel() == 1 {
+        return dense(x);
+    }
+    let layout = x.layout.broadcast_to(shape);
+    let mut buffer = Buffer::take(shape.numel() * size_of::<T>());
+    copy::gather(&View { layout: &layout, ..*x }, &mut buffer);
+    Dense::Copied(buffer)
+}
+
+fn out_slice<'a, T: Pod>(out: &'a mut Out<'_>) -> &'a mut [T] {
+    let n = out.shape.numel();
+    &mut host_mut(out.storage).as_mut_slice()[..n]
+}
+
+/// Row numbers and the like.
+fn indices<'a>(x: &View<'a>) -> Dense<'a, i64> {
+    debug_assert_eq!(x.dtype, DType::I64);
+    dense(x)
+}

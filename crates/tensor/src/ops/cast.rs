@@ -1,0 +1,85 @@
+//! Conversion between element types.
+
+use crate::autograd::Grad;
+use crate::backend::Kernel;
+use crate::dtype::DType;
+use crate::op::{Op, OpError, Saved, Spec, apply};
+use crate::tensor::Tensor;
+
+#[derive(Debug)]
+struct Cast {
+    from: DType,
+    to: DType,
+}
+
+impl Op for Cast {
+    fn name(&self) -> &'static str {
+        "cast"
+    }
+
+    fn infer(&self, inputs: &[Spec]) -> Result<Spec, OpError> {
+        Ok(inputs[0].with_dtype(self.to))
+    }
+
+    fn forward(&self, inputs: &[&Tensor], out: &Spec, _: &mut Saved) -> Tensor {
+        Tensor::run(&Kernel::Copy, inputs, out)
+    }
+
+    fn vjp(&self, _: &Saved, dy: Tensor, _: &[bool]) -> Vec<Option<Grad>> {
+        vec![Some(dy.cast(self.from).into())]
+    }
+}
+
+impl Tensor {
+    /// The same numbers as another element type; the tensor itself when it already has it.
+    ///
+    /// Real numbers become whole ones by dropping the fraction and stopping at the type's limits (NaN becomes 0);
+    /// any number but 0 becomes `true`.
+    ///
+    /// # Shapes
+    /// Any; the result has the same.
+    ///
+    /// # Gradient
+    /// `dx = dy` in the type of `x`; none through whole numbers and truth values, whose result is not tracked.
+    ///
+    /// # Examples
+    /// ```
+    /// # use talweg_tensor::{DType, Tensor};
+    /// let x = Tensor::from_slice(&[1.9f32, -1.9, 300.0], [3]);
+    /// assert_eq!(x.cast(DType::I64).to_vec::<i64>(), [1, -1, 300]);
+    /// assert_eq!(x.cast(DType::U8).to_vec::<u8>(), [1, 0, 255]);
+    /// ```
+    #[track_caller]
+    pub fn cast(&self, dtype: DType) -> Tensor {
+        if dtype == self.dtype() {
+            return self.clone();
+        }
+        apply(Cast { from: self.dtype(), to: dtype }, &[self])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{DType, Tensor};
+
+    #[test]
+    fn gradients_come_back_in_the_input_s_type() {
+        let x = Tensor::from_slice(&[1.5f32, 2.5], [2]).requires_grad();
+        let loss = x.cast(DType::F64).square().sum(..);
+        assert_eq!(loss.dtype(), DType::F64);
+        assert_eq!(loss.backward().wrt(&x).to_vec::<f32>(), [3.0, 5.0]);
+        assert!(!x.cast(DType::I64).is_tracked());
+    }
+
+    #[test]
+    fn every_pair_of_types_converts() {
+        let all = [DType::F32, DType::F64, DType::I64, DType::U8, DType::Bool];
+        let x = Tensor::from_slice(&[0.0f64, 1.0, 1.0], [3]);
+        for from in all {
+            for to in all {
+                let y = x.cast(from).cast(to);
+                assert_eq!((y.dtype(), y.cast(DType::F64).to_vec::<f64>()), (to, vec![0.0, 1.0, 1.0]), "{from} {to}");
+            }
+        }
+    }
+}

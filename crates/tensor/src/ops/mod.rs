@@ -1,0 +1,18 @@
+//! The operations: a file for each or for a family, with method, documentation, shape rule, derivative and cases.
+
+mod binary;
+mod cast;
+mod compare;
+mod index;
+mod join;
+mod linear;
+mod matmul;
+mod reduce;
+mod shape;
+mod unary;
+
+pub use binary::Binary;
+pub use compare::Compare;
+pub use reduce::{ArgReduce, Reduce};
+pub use unary::Unary;
+

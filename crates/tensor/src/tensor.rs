@@ -1,0 +1,359 @@
+//! The tensor: a handle to a value and, if it is tracked, to the history that made it.
+
+use std::sync::Arc;
+
+use talweg_kernels::Buffer;
+
+use crate::autograd::{History, Leaf, LeafId, Record};
+use crate::backend::{Device, Kernel, Storage};
+use crate::dtype::{DType, Element};
+use crate::layout::Layout;
+use crate::op::Spec;
+use crate::shape::Shape;
+use crate::value::Value;
+
+/// An array of numbers with a shape, an element type and a device.
+///
+/// A tensor is immutable and cheap to clone: a clone shares the numbers. Operations make new tensors; when an input
+/// is tracked (see [`Tensor::requires_grad`]), so is the result, and [`Tensor::backward`] finds the gradients.
+///
+/// # Examples
+/// ```
+/// # use talweg_tensor::Tensor;
+/// let a = Tensor::from_slice(&[1.0f32, 2.0, 3.0, 4.0], [2, 2]);
+/// let b = (&a * 2.0 + 1.0).matmul(&a.t());
+/// assert_eq!(b.to_vec::<f32>(), [13.0, 29.0, 25.0, 57.0]);
+/// ```
+#[derive(Clone)]
+pub struct Tensor {
+    value: Value,
+    history: Option<History>,
+}
+
+impl Tensor {
+    pub(crate) fn from_parts(value: Value, history: Option<History>) -> Tensor {
+        Tensor { value, history }
+    }
+
+    pub(crate) fn value(&self) -> &Value {
+        &self.value
+    }
+
+    pub(crate) fn into_value(self) -> Value {
+        self.value
+    }
+
+    pub(crate) fn history(&self) -> Option<&History> {
+        self.history.as_ref()
+    }
+
+    pub(crate) fn into_history(self) -> Option<History> {
+        self.history
+    }
+
+    pub(crate) fn with_history(self, record: Arc<Record>, output: u32) -> Tensor {
+        Tensor { value: self.value, history: Some(History::Step(record, output)) }
+    }
+
+    /// Runs a kernel, recording nothing: what `forward` of an operation calls.
+    pub(crate) fn run(kernel: &Kernel, inputs: &[&Tensor], out: &Spec) -> Tensor {
+        let value = match inputs {
+            [a] => Value::run(kernel, &[&a.value], out.shape, out.dtype, out.device),
+            [a, b] => Value::run(kernel, &[&a.value, &b.value], out.shape, out.dtype, out.device),
+            _ => {
+                let values: Vec<&Value> = inputs.iter().map(|x| &x.value).collect();
+                Value::run(kernel, &values, out.shape, out.dtype, out.device)
+            }
+        };
+        Tensor { value, history: None }
+    }
+
+    /// Runs an in-place kernel on this untracked tensor's numbers, or on a copy if they are shared.
+    pub(crate) fn run_over(self, kernel: &Kernel, rest: &[&Tensor]) -> Tensor {
+        let value = match rest {
+            [] => self.value.run_over(kernel, &[]),
+            [b] => self.value.run_over(kernel, &[&b.value]),
+            _ => {
+                let values: Vec<&Value> = rest.iter().map(|x| &x.value).collect();
+                self.value.run_over(kernel, &values)
+            }
+        };
+        Tensor { value, history: None }
+    }
+
+    /// The same numbers read by another layout, recording nothing.
+    pub(crate) fn with_layout(&self, layout: Layout) -> Tensor {
+        Tensor { value: self.value.with_layout(layout), history: None }
+    }
+
+    pub(crate) fn layout(&self) -> &Layout {
+        self.value.layout()
+    }
+
+    /// The value for an in-place update.
+    pub(crate) fn value_mut(&mut self) -> &mut Value {
+        &mut self.value
+    }
+
+    /// Runs a computation on host memory defined by [`crate::CustomKernel`]: for `forward` of operations outside
+    /// this crate.
+    pub fn run_custom(kernel: Arc<dyn crate::CustomKernel>, inputs: &[&Tensor], out: &Spec) -> Tensor {
+        Tensor::run(&Kernel::Custom(kernel), inputs, out)
+    }
+}
+
+/// Making tensors from numbers, and numbers from tensors.
+impl Tensor {
+    /// A tensor with a copy of `data` in row-major order.
+    ///
+    /// # Panics
+    /// When the shape does not have exactly as many elements.
+    ///
+    /// # Examples
+    /// ```
+    /// # use talweg_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[1i64, 2, 3, 4, 5, 6], [2, 3]);
+    /// assert_eq!(x.shape(), &[2, 3]);
+    /// ```
+    #[track_caller]
+    pub fn from_slice<T: Element>(data: &[T], shape: impl Into<Shape>) -> Tensor {
+        let shape = shape.into();
+        assert!(
+            data.len() == shape.numel(),
+            "from_slice: {} numbers do not fill the shape {shape}, which has {} elements",
+            data.len(),
+            shape.numel()
+        );
+        let mut buffer = Buffer::take(data.len() * T::DTYPE.size());
+        for (to, from) in buffer.as_mut_slice::<T::Stored>().iter_mut().zip(data) {
+            *to = from.store();
+        }
+        let device = Device::cpu();
+        Tensor { value: Value::new(device.backend().upload(buffer), shape, T::DTYPE, device), history: None }
+    }
+
+    /// A tensor without axes: one number.
+    pub fn scalar<T: Element>(x: T) -> Tensor {
+        Tensor::from_slice(&[x], Shape::SCALAR)
+    }
+
+    /// All elements the same number, converted to `dtype`.
+    pub fn full(shape: impl Into<Shape>, x: f64, dtype: DType) -> Tensor {
+        let out = Spec { shape: shape.into(), dtype, device: Device::cpu() };
+        Tensor::run(&Kernel::Fill(x), &[], &out)
+    }
+
+    /// All elements 0.
+    pub fn zeros(shape: impl Into<Shape>, dtype: DType) -> Tensor {
+        Tensor::full(shape, 0.0, dtype)
+    }
+
+    /// All elements 1.
+    pub fn ones(shape: impl Into<Shape>, dtype: DType) -> Tensor {
+        Tensor::full(shape, 1.0, dtype)
+    }
+
+    /// All elements the same number, with this tensor's shape, type and device.
+    pub fn full_like(&self, x: f64) -> Tensor {
+        Tensor::run(&Kernel::Fill(x), &[], &self.spec())
+    }
+
+    /// All elements 0, with this tensor's shape, type and device.
+    pub fn zeros_like(&self) -> Tensor {
+        self.full_like(0.0)
+    }
+
+    /// All elements 1, with this tensor's shape, type and device.
+    pub fn ones_like(&self) -> Tensor {
+        self.full_like(1.0)
+    }
+
+    /// The whole numbers `0, 1, .., n - 1` as `i64`.
+    pub fn arange(n: usize) -> Tensor {
+        Tensor::from_slice(&(0..n as i64).collect::<Vec<_>>(), [n])
+    }
+
+    /// The identity matrix `[n, n]`.
+    pub fn eye(n: usize, dtype: DType) -> Tensor {
+        let index = Tensor::arange(n);
+        index.unsqueeze(1).eq(&index).cast(dtype)
+    }
+
+    /// The elements in row-major order.
+    ///
+    /// # Panics
+    /// When `T` is not the tensor's element type.
+    #[track_caller]
+    pub fn to_vec<T: Element>(&self) -> Vec<T> {
+        assert!(
+            T::DTYPE == self.dtype(),
+            "to_vec: the tensor {} holds {}, not {}; convert it with .cast(..)",
+            self.shape(),
+            self.dtype(),
+            T::DTYPE
+        );
+        let buffer = self.device().backend().download(self.value.view());
+        buffer.as_slice::<T::Stored>().iter().map(|&x| T::load(x)).collect()
+    }
+
+    /// The elements as raw bytes in row-major order, native endianness: what files hold.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.device().backend().download(self.value.view()).as_slice::<u8>().to_vec()
+    }
+
+    /// A tensor from raw bytes in row-major order, native endianness.
+    ///
+    /// Any nonzero byte of a `bool` tensor counts as true.
+    ///
+    /// # Panics
+    /// When the number of bytes is not the shape's number of elements times the element size.
+    #[track_caller]
+    pub fn from_bytes(bytes: &[u8], shape: impl Into<Shape>, dtype: DType) -> Tensor {
+        let shape = shape.into();
+        let want = shape.numel() * dtype.size();
+        assert!(
+            bytes.len() == want,
+            "from_bytes: {} bytes for a {dtype} tensor {shape}, which takes {want}",
+            bytes.len()
+        );
+        let mut buffer = Buffer::take(want);
+        let to = buffer.as_mut_slice::<u8>();
+        to.copy_from_slice(bytes);
+        if dtype == DType::Bool {
+            to.iter_mut().for_each(|byte| *byte = (*byte != 0) as u8);
+        }
+        let device = Device::cpu();
+        Tensor { value: Value::new(device.backend().upload(buffer), shape, dtype, device), history: None }
+    }
+
+    /// The only element, as `f64` whatever the type.
+    ///
+    /// # Panics
+    /// When there is not exactly one element.
+    #[track_caller]
+    pub fn item(&self) -> f64 {
+        assert!(self.numel() == 1, "item: needs exactly one element, got {} in {}", self.numel(), self.shape());
+        let buffer = self.device().backend().download(self.value.view());
+        match self.dtype() {
+            DType::F32 => buffer.as_slice::<f32>()[0] as f64,
+            DType::F64 => buffer.as_slice::<f64>()[0],
+            DType::I64 => buffer.as_slice::<i64>()[0] as f64,
+            DType::U8 | DType::Bool => buffer.as_slice::<u8>()[0] as f64,
+        }
+    }
+}
+
+/// What a tensor is.
+impl Tensor {
+    /// The sizes along each axis.
+    pub fn shape(&self) -> &Shape {
+        self.value.shape()
+    }
+
+    /// The size along `axis`, which counts from the end when negative.
+    ///
+    /// # Panics
+    /// When there is no such axis.
+    #[track_caller]
+    pub fn size(&self, axis: isize) -> usize {
+        self.shape().size(axis)
+    }
+
+    /// All sizes, when the number of axes is known: `let [n, c, h, w] = x.sizes();`.
+    ///
+    /// # Panics
+    /// When the tensor has another number of axes.
+    #[track_caller]
+    pub fn sizes<const N: usize>(&self) -> [usize; N] {
+        assert!(self.rank() == N, "sizes: {N} axes expected, the tensor {} has {}", self.shape(), self.rank());
+        std::array::from_fn(|axis| self.shape().at(axis))
+    }
+
+    /// The number of axes.
+    pub fn rank(&self) -> usize {
+        self.shape().rank()
+    }
+
+    /// The number of elements.
+    pub fn numel(&self) -> usize {
+        self.shape().numel()
+    }
+
+    /// The element type.
+    pub fn dtype(&self) -> DType {
+        self.value.dtype()
+    }
+
+    /// Where the numbers are.
+    pub fn device(&self) -> Device {
+        self.value.device()
+    }
+
+    /// Shape, type and device.
+    pub fn spec(&self) -> Spec {
+        Spec { shape: *self.shape(), dtype: self.dtype(), device: self.device() }
+    }
+
+    /// This tensor's numbers on another device; itself when it is already there. The copy is not tracked.
+    pub fn to(&self, device: Device) -> Tensor {
+        if device == self.device() {
+            return self.clone();
+        }
+        let host = self.device().backend().download(self.value.view());
+        let storage: Storage = device.backend().upload(host);
+        Tensor { value: Value::new(storage, *self.shape(), self.dtype(), device), history: None }
+    }
+}
+
+/// Tracking.
+impl Tensor {
+    /// A leaf with these numbers: what is computed from it is recorded, and `backward` finds its gradient.
+    ///
+    /// # Panics
+    /// For tensors that are not floating-point, and for tracked ones that are not leaves (detach them first).
+    #[track_caller]
+    pub fn requires_grad(self) -> Tensor {
+        assert!(
+            self.dtype().is_float(),
+            "requires_grad: only floating-point tensors have gradients, this one {} holds {}",
+            self.shape(),
+            self.dtype()
+        );
+        match self.history {
+            Some(History::Leaf(_)) => self,
+            Some(History::Step(..)) => panic!(
+                "requires_grad: the tensor {} is the result of an operation and already tracked; detach() it to make \
+                 a leaf of it",
+                self.shape()
+            ),
+            None => Tensor { value: self.value, history: Some(History::Leaf(LeafId::new())) },
+        }
+    }
+
+    pub(crate) fn as_leaf(value: &Value, id: LeafId) -> Tensor {
+        Tensor { value: value.clone(), history: Some(History::Leaf(id)) }
+    }
+
+    /// Whether operations on this tensor are recorded.
+    pub fn is_tracked(&self) -> bool {
+        self.history.is_some()
+    }
+
+    /// The same numbers without history: gradients stop here.
+    pub fn detach(&self) -> Tensor {
+        Tensor { value: self.value.clone(), history: None }
+    }
+}
+
+impl Leaf for Tensor {
+    fn leaf_id(&self) -> Option<LeafId> {
+        match self.history {
+            Some(History::Leaf(id)) => Some(id),
+            _ => None,
+        }
+    }
+
+    fn leaf_shape(&self) -> Shape {
+        *self.shape()
+    }
+}

@@ -1,0 +1,165 @@
+//! Values: shared, immutable arrays without history.
+//!
+//! A [`crate::Tensor`] is a value and, if it is tracked, the history that made it. Operations save values, not
+//! tensors, so that saving one's own output makes no cycle.
+
+use std::sync::Arc;
+
+use crate::backend::{Device, Kernel, Out, Storage, View};
+use crate::dtype::DType;
+use crate::layout::Layout;
+use crate::shape::Shape;
+
+/// A shared handle to an array.
+#[derive(Clone, Debug)]
+pub(crate) struct Value(Arc<Array>);
+
+#[derive(Debug)]
+struct Array {
+    layout: Layout,
+    dtype: DType,
+    device: Device,
+    bytes: Bytes,
+}
+
+/// Own memory, or that of another value: a view holds its base, never a view of a view.
+#[derive(Debug)]
+enum Bytes {
+    Own(Storage),
+    Of(Value),
+}
+
+impl Value {
+    pub(crate) fn new(storage: Storage, shape: Shape, dtype: DType, device: Device) -> Value {
+        Value(Arc::new(Array { layout: Layout::dense(shape), dtype, device, bytes: Bytes::Own(storage) }))
+    }
+
+    /// Memory for a result; the kernel that fills it writes every element.
+    fn fresh(shape: Shape, dtype: DType, device: Device) -> Value {
+        let storage = device.backend().alloc(shape.numel() * dtype.size());
+        Value::new(storage, shape, dtype, device)
+    }
+
+    /// The same memory read by another layout.
+    pub(crate) fn with_layout(&self, layout: Layout) -> Value {
+        let base = match &self.0.bytes {
+            Bytes::Own(_) => self.clone(),
+            Bytes::Of(base) => base.clone(),
+        };
+        Value(Arc::new(Array { layout, dtype: self.0.dtype, device: self.0.device, bytes: Bytes::Of(base) }))
+    }
+
+    pub(crate) fn layout(&self) -> &Layout {
+        &self.0.layout
+    }
+
+    pub(crate) fn shape(&self) -> &Shape {
+        self.0.layout.shape()
+    }
+
+    pub(crate) fn dtype(&self) -> DType {
+        self.0.dtype
+    }
+
+    pub(crate) fn device(&self) -> Device {
+        self.0.device
+    }
+
+    pub(crate) fn view(&self) -> View<'_> {
+        View { storage: self.storage(), layout: &self.0.layout, dtype: self.0.dtype }
+    }
+
+    fn storage(&self) -> &Storage {
+        match &self.0.bytes {
+            Bytes::Own(storage) => storage,
+            Bytes::Of(base) => base.storage(),
+        }
+    }
+
+    /// The array as an output, if no other handle can see it and it is dense.
+    fn unique(&mut self) -> Option<Out<'_>> {
+        let array = Arc::get_mut(&mut self.0)?;
+        match &mut array.bytes {
+            Bytes::Own(storage) if array.layout.is_dense() => {
+                Some(Out { storage, shape: *array.layout.shape(), dtype: array.dtype })
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether this is the only handle to memory of its own.
+    pub(crate) fn is_unique(&mut self) -> bool {
+        self.unique().is_some()
+    }
+
+    /// Runs a kernel with one output.
+    pub(crate) fn run(kernel: &Kernel, inputs: &[&Value], shape: Shape, dtype: DType, device: Device) -> Value {
+        let mut value = Value::fresh(shape, dtype, device);
+        let out = value.unique().expect("a fresh value has one handle");
+        match inputs {
+            // The common numbers of inputs without an allocation.
+            [] => device.backend().run(kernel, &[], &mut [out]),
+            [a] => device.backend().run(kernel, &[a.view()], &mut [out]),
+            [a, b] => device.backend().run(kernel, &[a.view(), b.view()], &mut [out]),
+            _ => {
+                let views: Vec<View<'_>> = inputs.iter().map(|v| v.view()).collect();
+                device.backend().run(kernel, &views, &mut [out]);
+            }
+        }
+        value
+    }
+
+    /// Runs a kernel with several outputs.
+    pub(crate) fn run_many(
+        kernel: &Kernel,
+        inputs: &[&Value],
+        outputs: &[(Shape, DType)],
+        device: Device,
+    ) -> Vec<Value> {
+        let mut values: Vec<Value> =
+            outputs.iter().map(|&(shape, dtype)| Value::fresh(shape, dtype, device)).collect();
+        let views: Vec<View<'_>> = inputs.iter().map(|v| v.view()).collect();
+        let mut outs: Vec<Out<'_>> =
+            values.iter_mut().map(|v| v.unique().expect("a fresh value has one handle")).collect();
+        device.backend().run(kernel, &views, &mut outs);
+        drop(outs);
+        values
+    }
+
+    /// Runs a kernel over this value, which becomes the first output: in place when no other handle can see it,
+    /// else into new memory.
+    pub(crate) fn run_over(mut self, kernel: &Kernel, rest: &[&Value]) -> Value {
+        debug_assert!(kernel.in_place());
+        let device = self.device();
+        if let Some(out) = self.unique() {
+            match rest {
+                [] => device.backend().run_over(kernel, &mut [out], &[]),
+                [b] => device.backend().run_over(kernel, &mut [out], &[b.view()]),
+                _ => {
+                    let views: Vec<View<'_>> = rest.iter().map(|v| v.view()).collect();
+                    device.backend().run_over(kernel, &mut [out], &views);
+                }
+            }
+            return self;
+        }
+        let (shape, dtype) = (*self.shape(), self.dtype());
+        let mut inputs = vec![&self];
+        inputs.extend_from_slice(rest);
+        Value::run(kernel, &inputs, shape, dtype, device)
+    }
+
+    /// Runs an in-place kernel over several values; those that are shared are copied first.
+    pub(crate) fn update(kernel: &Kernel, targets: &mut [&mut Value], inputs: &[&Value]) {
+        let Some(device) = targets.first().map(|t| t.device()) else { return };
+        for target in targets.iter_mut() {
+            if !target.is_unique() {
+                let (shape, dtype) = (*target.shape(), target.dtype());
+                **target = Value::run(&Kernel::Copy, &[target], shape, dtype, device);
+            }
+        }
+        let views: Vec<View<'_>> = inputs.iter().map(|v| v.view()).collect();
+        let mut outs: Vec<Out<'_>> =
+            targets.iter_mut().map(|t| t.unique().expect("shared values were copied above")).collect();
+        device.backend().run_over(kernel, &mut outs, &views);
+    }
+}

@@ -210,7 +210,7 @@ impl State {
 impl Drop for State {
     fn drop(&mut self) {
         let mut stack: Vec<Arc<Record>> = Vec::new();
-        let mut collect = |parents: &mut Vec<Option<History>>, stack: &mut Vec<Arc<Record>>| {
+        let collect = |parents: &mut Vec<Option<History>>, stack: &mut Vec<Arc<Record>>| {
             for parent in parents.drain(..) {
                 if let Some(History::Step(record, _)) = parent {
                     stack.push(record);

@@ -88,7 +88,8 @@ impl Shape {
 
     /// This shape without `axis`.
     pub(crate) fn without(mut self, axis: usize) -> Shape {
-        self.sizes.copy_within(axis + 1..self.rank(), axis);
+        let rank = self.rank();
+        self.sizes.copy_within(axis + 1..rank, axis);
         self.rank -= 1;
         self.sizes[self.rank()] = 0;
         self
@@ -230,10 +231,6 @@ pub struct AxisSet(u32);
 impl AxisSet {
     pub(crate) fn all(rank: usize) -> AxisSet {
         AxisSet((1 << rank) - 1)
-    }
-
-    pub(crate) fn one(axis: usize) -> AxisSet {
-        AxisSet(1 << axis)
     }
 
     /// Whether the axis, counted from the front, is in the set.

@@ -357,3 +357,7 @@ impl Leaf for Tensor {
         *self.shape()
     }
 }
+
+// A tensor's numbers never change while another handle sees them, so a panic cannot leave one half-changed.
+impl std::panic::UnwindSafe for Tensor {}
+impl std::panic::RefUnwindSafe for Tensor {}

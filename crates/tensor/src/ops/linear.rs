@@ -50,7 +50,7 @@ impl Op for Linear {
             let last = x.size(-1);
             if x.rank() == 2 { x.clone() } else { x.reshape([x.numel() / last.max(1), last]) }
         };
-        let dx = needs[0].then(|| dy.matmul(w).into());
+        let dx = needs[0].then(|| rows(&dy).matmul(w).reshape(saved.shape(0)).into());
         let dw = needs[1].then(|| rows(&dy).t().matmul(&rows(x)).into());
         // The backward walk sums the gradient down to the bias.
         let db = needs.get(2).map(|&needed| needed.then_some(dy.into()));

@@ -428,7 +428,10 @@ pub fn grad_from(ys: &[&Tensor], dys: &[&Tensor], xs: &[&Tensor], create: Create
     let start = || {
         for (i, (y, dy)) in ys.iter().zip(dys).enumerate() {
             let Some(history) = y.history() else {
-                panic!("grad: output {i} {} is not tracked: it does not depend on a tracked tensor", y.shape())
+                panic!(
+                    "grad: output {i} {} is not tracked: it does not depend on a tracked tensor",
+                    y.shape()
+                )
             };
             assert_eq!(y.shape(), dy.shape(), "grad: output {i} and its gradient differ in shape");
             walk.arrive(history.clone(), Grad::Dense((*dy).clone()), y.shape(), &mut collect);

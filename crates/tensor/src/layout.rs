@@ -167,7 +167,9 @@ mod tests {
         let mut free = 0;
         for view in &views {
             let n = view.shape().numel();
-            for sizes in [vec![n], vec![2, n / 2], vec![n / 2, 1, 2], vec![1, n / 4, 4, 1], view.shape().to_vec()] {
+            for sizes in
+                [vec![n], vec![2, n / 2], vec![n / 2, 1, 2], vec![1, n / 4, 4, 1], view.shape().to_vec()]
+            {
                 if sizes.iter().product::<usize>() != n {
                     continue;
                 }

@@ -28,8 +28,9 @@ impl Shape {
         assert!(sizes.len() <= MAX_RANK, "shape: {sizes:?} has {} axes, the most is {MAX_RANK}", sizes.len());
         let mut shape = Shape { sizes: [0; MAX_RANK], rank: sizes.len() as u32 };
         for (to, &from) in shape.sizes.iter_mut().zip(sizes) {
-            *to = u32::try_from(from)
-                .unwrap_or_else(|_| panic!("shape: the size {from} in {sizes:?} is too large (the most is 2^32 - 1)"));
+            *to = u32::try_from(from).unwrap_or_else(|_| {
+                panic!("shape: the size {from} in {sizes:?} is too large (the most is 2^32 - 1)")
+            });
         }
         shape
     }

@@ -232,7 +232,12 @@ impl Tensor {
     /// When there is not exactly one element.
     #[track_caller]
     pub fn item(&self) -> f64 {
-        assert!(self.numel() == 1, "item: needs exactly one element, got {} in {}", self.numel(), self.shape());
+        assert!(
+            self.numel() == 1,
+            "item: needs exactly one element, got {} in {}",
+            self.numel(),
+            self.shape()
+        );
         let buffer = self.device().backend().download(self.value.view());
         match self.dtype() {
             DType::F32 => buffer.as_slice::<f32>()[0] as f64,
@@ -265,7 +270,12 @@ impl Tensor {
     /// When the tensor has another number of axes.
     #[track_caller]
     pub fn sizes<const N: usize>(&self) -> [usize; N] {
-        assert!(self.rank() == N, "sizes: {N} axes expected, the tensor {} has {}", self.shape(), self.rank());
+        assert!(
+            self.rank() == N,
+            "sizes: {N} axes expected, the tensor {} has {}",
+            self.shape(),
+            self.rank()
+        );
         std::array::from_fn(|axis| self.shape().at(axis))
     }
 

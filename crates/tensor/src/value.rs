@@ -93,7 +93,13 @@ impl Value {
     }
 
     /// Runs a kernel with one output.
-    pub(crate) fn run(kernel: &Kernel, inputs: &[&Value], shape: Shape, dtype: DType, device: Device) -> Value {
+    pub(crate) fn run(
+        kernel: &Kernel,
+        inputs: &[&Value],
+        shape: Shape,
+        dtype: DType,
+        device: Device,
+    ) -> Value {
         let mut value = Value::fresh(shape, dtype, device);
         let out = value.unique().expect("a fresh value has one handle");
         match inputs {

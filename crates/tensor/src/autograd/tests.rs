@@ -183,7 +183,14 @@ fn accumulated_gradients_are_those_of_the_whole() {
 fn gradients_of_graphs_joined_across_threads() {
     let x = Tensor::scalar(2.0f64).requires_grad();
     let parts: Vec<Tensor> = std::thread::scope(|s| {
-        let threads: Vec<_> = (0..4).map(|i| s.spawn({ let x = &x; move || x.powf(i as f64) })).collect();
+        let threads: Vec<_> = (0..4)
+            .map(|i| {
+                s.spawn({
+                    let x = &x;
+                    move || x.powf(i as f64)
+                })
+            })
+            .collect();
         threads.into_iter().map(|t| t.join().unwrap()).collect()
     });
     let total = Tensor::stack(&parts.iter().collect::<Vec<_>>(), 0).sum(..);

@@ -72,11 +72,8 @@ fn whole(f: Reduce, x: &[i64], [outer, n, inner]: [usize; 3], out: &mut [i64]) {
 
 pub(super) fn arg_reduce(f: ArgReduce, axis: usize, x: &View<'_>, out: &mut Out<'_>) {
     let shape = x.layout.shape();
-    let (outer, n, inner): (usize, usize, usize) = (
-        shape.iter().take(axis).product(),
-        shape.at(axis),
-        shape.iter().skip(axis + 1).product(),
-    );
+    let (outer, n, inner): (usize, usize, usize) =
+        (shape.iter().take(axis).product(), shape.at(axis), shape.iter().skip(axis + 1).product());
     float!(x.dtype, T => {
         let x: Dense<'_, T> = dense(x);
         match f {

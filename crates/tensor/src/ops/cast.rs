@@ -78,7 +78,11 @@ mod tests {
         for from in all {
             for to in all {
                 let y = x.cast(from).cast(to);
-                assert_eq!((y.dtype(), y.cast(DType::F64).to_vec::<f64>()), (to, vec![0.0, 1.0, 1.0]), "{from} {to}");
+                assert_eq!(
+                    (y.dtype(), y.cast(DType::F64).to_vec::<f64>()),
+                    (to, vec![0.0, 1.0, 1.0]),
+                    "{from} {to}"
+                );
             }
         }
     }

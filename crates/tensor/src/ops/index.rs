@@ -22,7 +22,11 @@ impl Op for Rows {
         let (table, index) = (&inputs[0], &inputs[1]);
         check::index(self.name(), index)?;
         if table.shape.rank() == 0 {
-            return Err(OpError::new(format!("{}: needs at least one axis, got {}", self.name(), table.shape)));
+            return Err(OpError::new(format!(
+                "{}: needs at least one axis, got {}",
+                self.name(),
+                table.shape
+            )));
         }
         let mut sizes = index.shape.to_vec();
         sizes.extend(table.shape.iter().skip(1));
@@ -291,7 +295,8 @@ mod tests {
     #[test]
     fn sparse_gradients_of_two_readings_add_up() {
         let table = Tensor::from_slice(&[1.0f64; 6], [3, 2]).requires_grad();
-        let loss = table.embedding(&index(&[0, 2], &[2])).sum(..) + table.embedding(&index(&[2], &[1])).sum(..) * 3.0;
+        let loss = table.embedding(&index(&[0, 2], &[2])).sum(..)
+            + table.embedding(&index(&[2], &[1])).sum(..) * 3.0;
         let grads = loss.backward();
         assert!(matches!(grads.get(&table), Some(Grad::Rows { .. })));
         assert_eq!(grads.wrt(&table).to_vec::<f64>(), [1., 1., 0., 0., 4., 4.]);

@@ -114,6 +114,9 @@ mod tests {
     #[test]
     #[should_panic(expected = "cat: sizes differ besides axis 0, [2, 3] x [2, 4]; only that axis may differ")]
     fn a_refusal_names_the_shapes() {
-        Tensor::cat(&[&Tensor::zeros([2, 3], crate::DType::F32), &Tensor::zeros([2, 4], crate::DType::F32)], 0);
+        Tensor::cat(
+            &[&Tensor::zeros([2, 3], crate::DType::F32), &Tensor::zeros([2, 4], crate::DType::F32)],
+            0,
+        );
     }
 }

@@ -99,7 +99,9 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "linear: input [4, 28, 28] does not fit weight [10, 784] (last size 28 vs 784 inputs)")]
+    #[should_panic(
+        expected = "linear: input [4, 28, 28] does not fit weight [10, 784] (last size 28 vs 784 inputs)"
+    )]
     fn a_picture_that_was_not_flattened() {
         Tensor::zeros([4, 28, 28], DType::F32).linear(&Tensor::zeros([10, 784], DType::F32), None);
     }

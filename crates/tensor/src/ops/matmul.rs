@@ -27,7 +27,13 @@ impl Op for MatMul {
         let (m, k) = (a.shape.size(-2), a.shape.size(-1));
         let (k2, n) = (b.shape.size(-2), b.shape.size(-1));
         if k != k2 {
-            let hint = if k == n { "; did you mean b.t()?" } else if m == k2 { "; did you mean a.t()?" } else { "" };
+            let hint = if k == n {
+                "; did you mean b.t()?"
+            } else if m == k2 {
+                "; did you mean a.t()?"
+            } else {
+                ""
+            };
             return Err(OpError::new(format!(
                 "matmul: inner sizes differ, {} x {} ({k} vs {k2}){hint}",
                 a.shape, b.shape

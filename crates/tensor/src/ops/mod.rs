@@ -15,4 +15,3 @@ pub use binary::Binary;
 pub use compare::Compare;
 pub use reduce::{ArgReduce, Reduce};
 pub use unary::Unary;
-

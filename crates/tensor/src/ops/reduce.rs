@@ -372,7 +372,8 @@ mod tests {
             let mut want = vec![0.0; y.numel()];
             for (flat, value) in data.iter().enumerate() {
                 let at = [flat / 60, flat / 20 % 3, flat / 5 % 4, flat % 5];
-                let to = (0..4).fold(0, |to, a| to * y.shape().at(a) + if bits >> a & 1 == 1 { 0 } else { at[a] });
+                let to =
+                    (0..4).fold(0, |to, a| to * y.shape().at(a) + if bits >> a & 1 == 1 { 0 } else { at[a] });
                 want[to] += value;
             }
             assert_eq!(y.to_vec::<f64>(), want, "{axes:?}");

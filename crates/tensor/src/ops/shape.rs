@@ -454,7 +454,10 @@ mod tests {
     fn views_share_their_memory_until_they_must_not() {
         let x = Tensor::from_slice(&(0..24).map(|i| i as f32).collect::<Vec<_>>(), [2, 3, 4]);
         let y = x.permute(&[1, 0, 2]).narrow(0, 1, 2).flip(2);
-        assert_eq!(y.to_vec::<f32>(), [7., 6., 5., 4., 19., 18., 17., 16., 11., 10., 9., 8., 23., 22., 21., 20.]);
+        assert_eq!(
+            y.to_vec::<f32>(),
+            [7., 6., 5., 4., 19., 18., 17., 16., 11., 10., 9., 8., 23., 22., 21., 20.]
+        );
         assert_eq!(y.reshape([4, 4]).sum(1).to_vec::<f32>(), [22., 70., 38., 86.]);
         let z = y + 1.0;
         assert_eq!((x.to_vec::<f32>()[5], z.to_vec::<f32>()[2]), (5.0, 6.0));

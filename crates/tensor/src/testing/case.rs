@@ -129,7 +129,8 @@ fn check_single(case: &Case<'_>, inputs: &[&Tensor]) {
     close(case, "the result", &values(&y), &values(&want));
     let (got, want) = (y.sum(..).backward(), want.sum(..).backward());
     for (i, (a, b)) in single.iter().zip(&double).enumerate() {
-        let dense = |grads: &crate::Gradients, x: &Tensor| grads.get(x).map(|g| values(&g.to_dense(x.shape())));
+        let dense =
+            |grads: &crate::Gradients, x: &Tensor| grads.get(x).map(|g| values(&g.to_dense(x.shape())));
         match (dense(&got, a), dense(&want, b)) {
             (Some(got), Some(want)) => close(case, &format!("the gradient of input {i}"), &got, &want),
             (got, want) => assert_eq!(got.is_some(), want.is_some(), "{}: input {i}", case.name),
@@ -161,6 +162,7 @@ fn check_refusal(case: &Case<'_>, shapes: &[Vec<usize>]) {
             .unwrap_or_default(),
     };
     let (op, named) = (message.split(':').next().unwrap_or_default(), message.contains('['));
-    let plain = !op.is_empty() && op.chars().all(|c| c.is_ascii_lowercase() || c == '_' || c.is_ascii_digit());
+    let plain =
+        !op.is_empty() && op.chars().all(|c| c.is_ascii_lowercase() || c == '_' || c.is_ascii_digit());
     assert!(plain && named, "{}: the refusal of {shapes:?} must name op and shapes: {message:?}", case.name);
 }

@@ -51,7 +51,10 @@ pub fn gradcheck(f: &dyn Fn(&[&Tensor]) -> Tensor, inputs: &[&Tensor]) -> Result
         for (walk, analytic) in [("backward", &freed[i]), ("grad with its graph", &kept[i])] {
             let (a, shape) = (analytic.to_vec::<f64>(), inputs[i].shape());
             if analytic.shape() != shape {
-                return Err(format!("input {i} {shape}: {walk} gives a gradient of shape {}", analytic.shape()));
+                return Err(format!(
+                    "input {i} {shape}: {walk} gives a gradient of shape {}",
+                    analytic.shape()
+                ));
             }
             let error = |k: usize| (a[k] - numeric[k]).abs() / numeric[k].abs().max(1.0);
             let worst = (0..a.len()).max_by(|&j, &k| error(j).total_cmp(&error(k)));
@@ -92,12 +95,15 @@ pub fn gradgradcheck(f: &dyn Fn(&[&Tensor]) -> Tensor, inputs: &[&Tensor]) -> Re
     let y = f(inputs);
     let rng = &mut Rng::seed(23);
     let dy = rng.uniform(y.shape(), 0.5, 1.5, DType::F64);
-    let directions: Vec<Tensor> = inputs.iter().map(|x| rng.uniform(x.shape(), 0.5, 1.5, DType::F64)).collect();
+    let directions: Vec<Tensor> =
+        inputs.iter().map(|x| rng.uniform(x.shape(), 0.5, 1.5, DType::F64)).collect();
     let gradient = |list: &[&Tensor]| -> Tensor {
         // Inside finite differences nothing is recorded, but the gradients themselves need a graph.
         let (dy, xs) = list.split_last().expect("the inputs and the output's gradient");
-        let tracked: Vec<Tensor> =
-            xs.iter().map(|x| if x.is_tracked() { (*x).clone() } else { x.detach().requires_grad() }).collect();
+        let tracked: Vec<Tensor> = xs
+            .iter()
+            .map(|x| if x.is_tracked() { (*x).clone() } else { x.detach().requires_grad() })
+            .collect();
         let xs: Vec<&Tensor> = tracked.iter().collect();
         let dxs = crate::autograd::recording(|| {
             let y = f(&xs);

@@ -1,0 +1,59 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::error::CliError;
+
+/// Train neural networks on your own data, without code.
+#[derive(Debug, Parser)]
+#[command(name = "talweg", version, about, after_help = EXAMPLES, disable_help_subcommand = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  talweg check my.toml                      is my configuration right? show it with all defaults
+  talweg check digits                       the same for a built-in configuration
+  talweg check my.toml --set train.epochs=3 with one value changed
+  talweg config-reference                   every key with its type, default and meaning
+
+Exit status: 0 all went well, 1 the run failed, 2 the call or the configuration is wrong.";
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Check a configuration, and print it with every default filled in
+    Check(CheckArguments),
+    /// Print the reference page of all configuration keys (Markdown)
+    ConfigReference,
+}
+
+/// A configuration and changes to it.
+#[derive(Debug, Args)]
+pub(crate) struct ConfigArguments {
+    /// A TOML file, or the built-in `xor` or `digits`
+    #[arg(value_name = "CONFIG")]
+    pub(crate) config: String,
+
+    /// Change one value: --set train.epochs=3 --set model.layers[0].linear=64
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) sets: Vec<String>,
+}
+
+/// The arguments of `talweg check`.
+#[derive(Debug, Args)]
+pub(crate) struct CheckArguments {
+    #[command(flatten)]
+    pub(crate) config: ConfigArguments,
+
+    /// Print JSON instead of TOML
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Reads the command line.
+pub(crate) fn parse() -> Result<Command, CliError> {
+    Arguments::try_parse().map(|arguments| arguments.command).map_err(CliError::Arguments)
+}

@@ -1,0 +1,220 @@
+//! `[train]`, typed.
+
+use serde::Serialize;
+
+use super::check::{Table, Value};
+
+/// How the network learns.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct Train {
+    pub(crate) loss: Loss,
+    pub(crate) optimizer: Optimizer,
+    pub(crate) schedule: Schedule,
+    pub(crate) l1: f64,
+    pub(crate) l2: f64,
+    pub(crate) clip_norm: Option<f64>,
+    pub(crate) epochs: Option<u64>,
+    pub(crate) iterations: Option<u64>,
+    /// The whole training part where absent.
+    pub(crate) batch_size: Option<usize>,
+    pub(crate) early_stopping: Option<EarlyStopping>,
+    pub(crate) convergence: Option<Convergence>,
+    pub(crate) seed: u64,
+    pub(crate) threads: Option<usize>,
+    pub(crate) workers: usize,
+    pub(crate) checkpoint_every: u64,
+    pub(crate) log_every: u64,
+    pub(crate) run_dir: Option<String>,
+}
+
+/// What is made small.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Loss {
+    CrossEntropy { label_smoothing: f64, class_weights: Option<Vec<f64>> },
+    Mse,
+    Bce,
+    BceWithLogits { pos_weight: f64 },
+}
+
+/// The rule that changes the weights.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Optimizer {
+    Sgd { lr: f64, momentum: f64, dampening: f64, nesterov: bool, weight_decay: f64 },
+    Adam { lr: f64, betas: [f64; 2], eps: f64, weight_decay: f64 },
+    AdamW { lr: f64, betas: [f64; 2], eps: f64, weight_decay: f64 },
+    RmsProp { lr: f64, alpha: f64, eps: f64, momentum: f64, centered: bool, weight_decay: f64 },
+    Adagrad { lr: f64, lr_decay: f64, eps: f64, initial_accumulator: f64, weight_decay: f64 },
+}
+
+/// How the learning rate changes over the run.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Schedule {
+    Constant,
+    Step { every: u64, factor: f64, unit: Unit },
+    Exponential { factor: f64, unit: Unit },
+    Cosine { lr_min: f64 },
+    OneCycle { pct_start: f64, div_factor: f64, final_div_factor: f64 },
+    Warmup { length: u64, unit: Unit, then: Box<Schedule> },
+    Hold { length: u64, unit: Unit, then: Box<Schedule> },
+}
+
+/// What the lengths of a schedule count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Unit {
+    Epochs,
+    Steps,
+}
+
+/// When to give up on the validation part.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub(crate) struct EarlyStopping {
+    pub(crate) patience: u64,
+    pub(crate) metric: Metric,
+    pub(crate) min_delta: f64,
+}
+
+/// What early stopping watches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Metric {
+    Loss,
+    Accuracy,
+}
+
+/// When the training loss counts as settled.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub(crate) struct Convergence {
+    pub(crate) tolerance: f64,
+    pub(crate) patience: u64,
+}
+
+impl Train {
+    pub(super) fn new(table: &Table) -> Train {
+        Train {
+            loss: Loss::new(table),
+            optimizer: Optimizer::new(table),
+            schedule: Schedule::new(table.choice("schedule")),
+            l1: table.number("l1"),
+            l2: table.number("l2"),
+            clip_norm: table.number_if("clip_norm"),
+            epochs: table.integer_if("epochs"),
+            iterations: table.integer_if("iterations"),
+            batch_size: match &table.get("batch_size").expect("bug: batch_size").value {
+                Value::Text(_) => None,
+                value => Some(value.integer() as usize),
+            },
+            early_stopping: table.get("early_stopping").map(|_| {
+                let table = table.table("early_stopping");
+                EarlyStopping {
+                    patience: table.integer("patience"),
+                    metric: if table.text("metric") == "accuracy" { Metric::Accuracy } else { Metric::Loss },
+                    min_delta: table.number("min_delta"),
+                }
+            }),
+            convergence: table.get("convergence").map(|_| {
+                let table = table.table("convergence");
+                Convergence { tolerance: table.number("tolerance"), patience: table.integer("patience") }
+            }),
+            seed: table.integer("seed"),
+            threads: table.integer_if("threads").map(|n| n as usize),
+            workers: table.integer("workers") as usize,
+            checkpoint_every: table.integer("checkpoint_every"),
+            log_every: table.integer("log_every"),
+            run_dir: table.text_if("run_dir").map(str::to_owned),
+        }
+    }
+}
+
+impl Loss {
+    fn new(table: &Table) -> Loss {
+        let (name, settings) = table.choice("loss");
+        match name {
+            "cross-entropy" => Loss::CrossEntropy {
+                label_smoothing: settings.number("label_smoothing"),
+                class_weights: settings.get("class_weights").map(|_| numbers(settings.list("class_weights"))),
+            },
+            "mse" => Loss::Mse,
+            "bce" => Loss::Bce,
+            "bce-with-logits" => Loss::BceWithLogits { pos_weight: settings.number("pos_weight") },
+            other => panic!("bug: loss {other}"),
+        }
+    }
+}
+
+impl Optimizer {
+    fn new(table: &Table) -> Optimizer {
+        let (name, t) = table.choice("optimizer");
+        let (lr, weight_decay) = (t.number("lr"), t.number("weight_decay"));
+        let betas = || {
+            let betas = numbers(t.list("betas"));
+            [betas[0], betas[1]]
+        };
+        match name {
+            "sgd" => Optimizer::Sgd {
+                lr,
+                momentum: t.number("momentum"),
+                dampening: t.number("dampening"),
+                nesterov: t.bool("nesterov"),
+                weight_decay,
+            },
+            "adam" => Optimizer::Adam { lr, betas: betas(), eps: t.number("eps"), weight_decay },
+            "adamw" => Optimizer::AdamW { lr, betas: betas(), eps: t.number("eps"), weight_decay },
+            "rmsprop" => Optimizer::RmsProp {
+                lr,
+                alpha: t.number("alpha"),
+                eps: t.number("eps"),
+                momentum: t.number("momentum"),
+                centered: t.bool("centered"),
+                weight_decay,
+            },
+            "adagrad" => Optimizer::Adagrad {
+                lr,
+                lr_decay: t.number("lr_decay"),
+                eps: t.number("eps"),
+                initial_accumulator: t.number("initial_accumulator"),
+                weight_decay,
+            },
+            other => panic!("bug: optimizer {other}"),
+        }
+    }
+
+    /// The learning rate; under a schedule, its largest value.
+    pub(crate) fn lr(&self) -> f64 {
+        match self {
+            Optimizer::Sgd { lr, .. }
+            | Optimizer::Adam { lr, .. }
+            | Optimizer::AdamW { lr, .. }
+            | Optimizer::RmsProp { lr, .. }
+            | Optimizer::Adagrad { lr, .. } => *lr,
+        }
+    }
+}
+
+impl Schedule {
+    fn new((name, t): (&'static str, &Table)) -> Schedule {
+        let unit = || if t.text("unit") == "epochs" { Unit::Epochs } else { Unit::Steps };
+        let then = || Box::new(Schedule::new(t.choice("then")));
+        match name {
+            "constant" => Schedule::Constant,
+            "step" => Schedule::Step { every: t.integer("every"), factor: t.number("factor"), unit: unit() },
+            "exponential" => Schedule::Exponential { factor: t.number("factor"), unit: unit() },
+            "cosine" => Schedule::Cosine { lr_min: t.number("lr_min") },
+            "one-cycle" => Schedule::OneCycle {
+                pct_start: t.number("pct_start"),
+                div_factor: t.number("div_factor"),
+                final_div_factor: t.number("final_div_factor"),
+            },
+            "warmup" => Schedule::Warmup { length: t.integer("length"), unit: unit(), then: then() },
+            "hold" => Schedule::Hold { length: t.integer("length"), unit: unit(), then: then() },
+            other => panic!("bug: schedule {other}"),
+        }
+    }
+}
+
+fn numbers(items: &[super::check::Item]) -> Vec<f64> {
+    items.iter().map(|item| item.value.number()).collect()
+}

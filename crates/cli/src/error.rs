@@ -1,0 +1,42 @@
+//! Why a command ended early, and with which exit status.
+
+use std::io;
+
+use crate::config::Problems;
+
+/// The error of every command: 2 for a bad call or configuration, 1 for a failed run.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CliError {
+    /// The command line is wrong, or asks for help or the version.
+    #[error("{0}")]
+    Arguments(clap::Error),
+    /// The configuration is wrong.
+    #[error("{0}")]
+    Config(Box<Problems>),
+    /// The configuration's file cannot be used.
+    #[error("{file}: {why}")]
+    ConfigFile {
+        /// The file as named in the call.
+        file: String,
+        /// What is wrong with it and what to do.
+        why: String,
+    },
+    /// The standard output cannot be written to.
+    #[error("cannot write the output: {0}")]
+    Output(io::Error),
+}
+
+impl CliError {
+    pub(crate) fn exit_status(&self) -> u8 {
+        match self {
+            CliError::Arguments(_) | CliError::Config(_) | CliError::ConfigFile { .. } => 2,
+            CliError::Output(_) => 1,
+        }
+    }
+}
+
+impl From<Problems> for CliError {
+    fn from(problems: Problems) -> CliError {
+        CliError::Config(Box::new(problems))
+    }
+}

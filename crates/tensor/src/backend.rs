@@ -7,6 +7,7 @@ use std::fmt::{self, Debug};
 use std::sync::Arc;
 
 use talweg_kernels::Buffer;
+use talweg_kernels::conv::Conv2d;
 use talweg_kernels::gemm::Activation;
 
 use crate::dtype::DType;
@@ -138,6 +139,12 @@ pub enum Kernel {
     MatMul,
     /// `act(x w^T + b)` for `x [m, k]`, `w [n, k]` and, if there, `b [n]`.
     Linear(Activation),
+    /// Convolution of pictures `[n, in, h, w]`: inputs `x`, `w` and, if there, the bias.
+    Conv2d(Conv2d),
+    /// Its gradient by `x`: inputs `dy`, `w`.
+    Conv2dInputGrad(Conv2d),
+    /// Its gradient by `w`: inputs `x`, `dy`.
+    Conv2dWeightGrad(Conv2d),
     /// Rows `index` of a table: inputs table `[n, ..]`, index.
     GatherRows,
     /// A zeroed table with rows added in: inputs values, index.

@@ -1,5 +1,6 @@
 //! The processor as a device: turns views into slices and calls the kernels.
 
+mod conv2d;
 mod copy;
 mod elementwise;
 mod index;
@@ -94,6 +95,9 @@ impl Backend for Cpu {
             Kernel::ArgReduce(f, axis) => reduce::arg_reduce(*f, *axis, &inputs[0], out),
             Kernel::MatMul => matmul::matmul(&inputs[0], &inputs[1], out),
             Kernel::Linear(f) => matmul::linear(*f, inputs, out),
+            Kernel::Conv2d(s) => conv2d::conv2d(s, inputs, out),
+            Kernel::Conv2dInputGrad(s) => conv2d::conv2d_input_grad(s, &inputs[0], &inputs[1], out),
+            Kernel::Conv2dWeightGrad(s) => conv2d::conv2d_weight_grad(s, &inputs[0], &inputs[1], out),
             Kernel::GatherRows => index::gather_rows(&inputs[0], &inputs[1], out),
             Kernel::ScatterRows => index::scatter_rows(&inputs[0], &inputs[1], out),
             Kernel::Gather(axis) => index::gather(*axis, &inputs[0], &inputs[1], out),

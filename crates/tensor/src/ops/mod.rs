@@ -3,6 +3,7 @@
 mod binary;
 mod cast;
 mod compare;
+mod conv2d;
 mod index;
 mod join;
 mod linear;
@@ -13,5 +14,6 @@ mod unary;
 
 pub use binary::Binary;
 pub use compare::Compare;
+pub use conv2d::Conv2dOptions;
 pub use reduce::{ArgReduce, Reduce};
 pub use unary::Unary;

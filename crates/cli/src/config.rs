@@ -6,8 +6,10 @@
 //! ```
 
 mod check;
+mod choice;
 mod combine;
 pub(crate) mod data;
+mod hint;
 mod keys;
 pub(crate) mod model;
 mod nearest;
@@ -188,7 +190,7 @@ fn sections(document: &Node, checker: &mut Checker) -> Option<Table> {
     let Raw::Table(entries) = &document.raw else { return None };
     for entry in entries {
         if !GROUPS.iter().any(|group| group.name == entry.key) {
-            let hint = check::section_hint(&entry.key);
+            let hint = hint::unknown_section(&entry.key);
             checker.refuse::<()>(&entry.key_origin, format!("unknown table or key `{}`{hint}", entry.key));
         }
     }

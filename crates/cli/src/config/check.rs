@@ -1,9 +1,9 @@
 //! Compares what was written with what the keys allow, and fills in the defaults.
 
-use super::keys::{FAMILIES, GROUPS};
+use super::hint;
 use super::nearest::nearest;
 use super::problem::Problem;
-use super::schema::{Choice, Default, Key, Kind, Variant};
+use super::schema::{Choice, Default, Key, Kind};
 use super::source::{Entry, Node, Origin, Raw};
 
 /// A value that has passed its key's checks.
@@ -125,7 +125,7 @@ impl Checker {
         let before = self.problems.len();
         for entry in given {
             if !keys.iter().any(|key| key.name == entry.key) {
-                let hint = unknown_key_hint(&entry.key, keys, inside);
+                let hint = hint::unknown_key(&entry.key, keys, inside);
                 let message = format!("unknown key `{}` in {}{hint}", entry.key, inside.name);
                 self.refuse::<()>(&entry.key_origin, message);
             }
@@ -161,7 +161,7 @@ impl Checker {
     }
 
     /// Puts the fixed defaults of keys that are not given into a checked table, and the keys into their order.
-    fn fill(&mut self, keys: &'static [Key], table: &mut Table) {
+    pub(super) fn fill(&mut self, keys: &'static [Key], table: &mut Table) {
         for key in keys {
             if let (None, Default::Is(text)) = (table.get(key.name), &key.default) {
                 table.0.push((key.name, default_item(key, text)));
@@ -200,137 +200,6 @@ impl Checker {
         self.mismatch(whole, node, path)
     }
 
-    fn choice(&mut self, choice: &'static Choice, node: &Node, path: &str) -> Option<Item> {
-        let item = |name, main, settings| {
-            let value = Value::Variant { name, main, settings };
-            Some(Item { value, origin: node.origin.clone() })
-        };
-        match &node.raw {
-            Raw::Text(name) => {
-                let Some(variant) = choice.find(name) else {
-                    return self.unknown_variant(choice, name, &node.origin, path);
-                };
-                if !variant.bare() {
-                    let lacking = variant.keys.iter().filter(|key| matches!(key.default, Default::Required));
-                    let lacking =
-                        lacking.map(|key| format!("`{}`", key.name)).collect::<Vec<_>>().join(" and ");
-                    let message =
-                        format!("`{path}`: {name} needs its {lacking}, such as {}", full_example(variant));
-                    return self.refuse(&node.origin, message);
-                }
-                let mut settings = Table::default();
-                self.fill(variant.keys, &mut settings);
-                item(variant.name, variant.main, settings)
-            }
-            Raw::Table(entries) => {
-                let (variant, settings) = self.variant(choice, entries, node, path)?;
-                item(variant.name, variant.main, settings)
-            }
-            _ => self.mismatch(&Kind::Choice(choice), node, path),
-        }
-    }
-
-    /// Checks a table that names one of the choice: `{ conv2d = 32, kernel = 3 }`, or with all settings in a table
-    /// of their own, `{ conv2d = { channels = 32, kernel = 3 } }`, or some here and some there.
-    fn variant(
-        &mut self,
-        choice: &'static Choice,
-        entries: &[Entry],
-        node: &Node,
-        path: &str,
-    ) -> Option<(&'static Variant, Table)> {
-        let named: Vec<(&Entry, &'static Variant)> =
-            entries.iter().filter_map(|entry| Some((entry, choice.find(&entry.key)?))).collect();
-        let (named, variant) = match named[..] {
-            [one] => one,
-            [] => return self.no_variant(choice, entries, node, path),
-            [(first, _), (second, _), ..] => {
-                let message = format!(
-                    "`{path}` names two {}s, {} and {}; give one",
-                    choice.what, first.key, second.key
-                );
-                return self.refuse(&second.key_origin, message);
-            }
-        };
-        let mut given: Vec<&Entry> = entries.iter().filter(|entry| entry.key != variant.name).collect();
-        let payload;
-        match (&named.node.raw, variant.main) {
-            (Raw::Table(inner), _) => given.extend(inner),
-            (_, Some(main)) => {
-                // The main value keeps the variant's name in messages: that is what the file shows.
-                payload = Entry {
-                    key: main.to_owned(),
-                    key_origin: named.key_origin.clone(),
-                    node: named.node.clone(),
-                };
-                given.push(&payload);
-            }
-            (_, None) => {
-                let message = format!(
-                    "`{path}.{}`: expected nothing but the name ({:?}) or a table of settings{}, found {}",
-                    variant.name,
-                    variant.name,
-                    settings_words(variant),
-                    named.node.words()
-                );
-                return self.refuse(&named.node.origin, message);
-            }
-        }
-        for (i, entry) in given.iter().enumerate() {
-            if given[..i].iter().any(|other| other.key == entry.key) {
-                let mut message = format!("`{path}`: `{}` of {} is given twice", entry.key, variant.name);
-                if variant.main == Some(entry.key.as_str())
-                    && given.iter().any(|e| matches!(e.key_origin, Origin::Set(_)))
-                {
-                    message.push_str(&format!("; set {path}.{}", variant.name));
-                }
-                return self.refuse(&entry.key_origin, message);
-            }
-        }
-        let name = format!("{} {} (`{path}`)", choice.what, variant.name);
-        let inside = Inside { name: &name, family: Some(choice) };
-        let path = format!("{path}.{}", variant.name);
-        let settings = self.keys(variant.keys, &given, &node.origin, &path, &inside)?;
-        Some((variant, settings))
-    }
-
-    fn no_variant<T>(
-        &mut self,
-        choice: &'static Choice,
-        entries: &[Entry],
-        node: &Node,
-        path: &str,
-    ) -> Option<T> {
-        // The key that is meant as a name: one that belongs to no variant as a setting, else the first.
-        let setting =
-            |name: &str| choice.variants.iter().any(|variant| variant.keys.iter().any(|k| k.name == name));
-        match entries.iter().find(|entry| !setting(&entry.key)) {
-            Some(entry) => self.unknown_variant(choice, &entry.key, &entry.key_origin, path),
-            None => {
-                let example = choice.variants[0].example();
-                let message = format!(
-                    "`{path}` names no {}: expected {}, such as {example}, found {}",
-                    choice.what,
-                    Kind::Choice(choice).words(),
-                    node.words()
-                );
-                self.refuse(&node.origin, message)
-            }
-        }
-    }
-
-    fn unknown_variant<T>(&mut self, choice: &Choice, name: &str, origin: &Origin, path: &str) -> Option<T> {
-        let names = choice.variants.iter().map(|variant| variant.name);
-        let message = match nearest(name, names.clone()) {
-            Some(near) => format!("`{path}`: unknown {} `{name}`; did you mean `{near}`?", choice.what),
-            None => {
-                let names = names.collect::<Vec<_>>().join(", ");
-                format!("`{path}`: unknown {} `{name}`; there are {names}", choice.what)
-            }
-        };
-        self.refuse(origin, message)
-    }
-
     fn unknown_word<T>(&mut self, kind: &Kind, node: &Node, text: &str, path: &str) -> Option<T> {
         let Kind::Word(words) = kind else { return self.mismatch(kind, node, path) };
         let hint = nearest(text, words.iter().map(|(word, _)| *word));
@@ -339,7 +208,7 @@ impl Checker {
         self.refuse(&node.origin, message)
     }
 
-    fn mismatch<T>(&mut self, kind: &Kind, node: &Node, path: &str) -> Option<T> {
+    pub(crate) fn mismatch<T>(&mut self, kind: &Kind, node: &Node, path: &str) -> Option<T> {
         let mut message = format!("`{path}`: expected {}, found {}", kind.words(), node.words());
         if let (Raw::Text(text), Kind::Bool | Kind::Integer { .. } | Kind::Number(_)) = (&node.raw, kind) {
             let unquoted = match kind {
@@ -370,94 +239,6 @@ pub(crate) fn default_item(key: &Key, text: &str) -> Item {
 
 fn key(keys: &'static [Key], name: &str) -> &'static Key {
     keys.iter().find(|key| key.name == name).unwrap_or_else(|| panic!("bug: there is no key `{name}`"))
-}
-
-/// What to say about an unknown key: where it belongs, the nearest known one, or all known ones.
-fn unknown_key_hint(name: &str, keys: &[Key], inside: &Inside<'_>) -> String {
-    if let Some(family) = inside.family {
-        let owners = family.variants.iter().filter(|variant| variant.keys.iter().any(|key| key.name == name));
-        let owners = owners.map(|variant| variant.name).collect::<Vec<_>>();
-        if !owners.is_empty() {
-            return format!("; it is a setting of {}", owners.join(", "));
-        }
-    } else if LEARNING_RATES.contains(&name) {
-        return LEARNING_RATE.to_owned();
-    }
-    let names = keys.iter().map(|key| key.name);
-    if let Some(near) = nearest(name, names.clone()) {
-        return format!("; did you mean `{near}`?");
-    }
-    if let Some(hint) = elsewhere(name) {
-        return hint;
-    }
-    match keys {
-        [] => "; it has no settings".to_owned(),
-        _ => format!("; there are {}", names.collect::<Vec<_>>().join(", ")),
-    }
-}
-
-const LEARNING_RATES: [&str; 5] = ["lr", "learning_rate", "learning-rate", "eta", "step_size"];
-const LEARNING_RATE: &str = "; the learning rate is part of the optimizer: optimizer = { adam = 1e-3 }";
-
-/// What to say about an unknown name at the top of the file.
-pub(crate) fn section_hint(name: &str) -> String {
-    let sections = GROUPS.iter().map(|group| group.name);
-    match nearest(name, sections) {
-        Some(near) => format!("; did you mean [{near}]?"),
-        None => elsewhere(name).unwrap_or_else(|| "; there are [data], [model] and [train]".to_owned()),
-    }
-}
-
-/// Where a name that is unknown here is known.
-fn elsewhere(name: &str) -> Option<String> {
-    if let Some(group) = GROUPS.iter().find(|group| group.keys.iter().any(|key| key.name == name)) {
-        return Some(format!("; `{name}` belongs in [{}]", group.name));
-    }
-    if LEARNING_RATES.contains(&name) {
-        return Some(LEARNING_RATE.to_owned());
-    }
-    let owner = |(family, place): &(&'static Choice, &str)| {
-        let owner =
-            family.variants.iter().find(|v| v.name == name || v.keys.iter().any(|key| key.name == name))?;
-        let example = if owner.name == name { owner.example() } else { setting_example(owner, name) };
-        Some(format!("; `{name}` belongs to the {} in {place}, as in {example}", family.what))
-    };
-    FAMILIES.iter().find_map(owner)
-}
-
-/// `{ adamw = 1e-3, weight_decay = 1e-4 }`
-fn setting_example(variant: &Variant, name: &str) -> String {
-    let key = key(variant.keys, name);
-    let setting = format!("{} = {}", key.name, key.example);
-    match variant.main {
-        Some(main) => {
-            format!("{{ {} = {}, {setting} }}", variant.name, self::key(variant.keys, main).example)
-        }
-        None => format!("{{ {} = {{ {setting} }} }}", variant.name),
-    }
-}
-
-fn settings_words(variant: &Variant) -> String {
-    if variant.keys.is_empty() {
-        return " (it has none)".to_owned();
-    }
-    let names = variant.keys.iter().map(|key| key.name).collect::<Vec<_>>().join(", ");
-    format!(" ({names})")
-}
-
-/// The variant with all settings that it cannot do without.
-fn full_example(variant: &Variant) -> String {
-    let main = variant.main.unwrap_or_default();
-    let settings =
-        variant.keys.iter().filter(|key| matches!(key.default, Default::Required) && key.name != main);
-    let settings = settings.map(|key| format!("{} = {}", key.name, key.example));
-    match variant.keys.iter().find(|key| key.name == main) {
-        Some(key) => {
-            let first = format!("{} = {}", variant.name, key.example);
-            format!("{{ {} }}", std::iter::once(first).chain(settings).collect::<Vec<_>>().join(", "))
-        }
-        None => variant.example(),
-    }
 }
 
 /// Whether the value has the kind's TOML type, whatever its range.

@@ -173,7 +173,6 @@ fn ending(config: &Config, checker: &mut Checker) -> bool {
     let regression = config.data.task == Task::Regression;
     let name = config.loss_name();
     let at = config.origin("train.loss");
-    let last = layers.len() - 1;
     let end =
         layers.iter().rposition(|layer| !matches!(layer, LayerKind::Dropout { .. } | LayerKind::Flatten));
     let end = end.map(|i| (i, activation(&layers[i])));
@@ -186,18 +185,7 @@ fn ending(config: &Config, checker: &mut Checker) -> bool {
     {
         checker.refuse::<()>(&at, "class_weights are all 0: nothing would be learnt");
     }
-    for (i, layer) in layers.iter().enumerate() {
-        if !matches!(layer, LayerKind::Linear { units: Units::Classes, .. }) {
-            continue;
-        }
-        if regression {
-            let message = "linear = \"classes\" needs classes, but task = \"regression\"; use linear = 1";
-            checker.refuse::<()>(config.layer_origin(i), format!("`model.layers[{i}]`: {message}"));
-        } else if i < last && layers[i + 1..].iter().any(|layer| matches!(layer, LayerKind::Linear { .. })) {
-            let message = "linear = \"classes\" belongs at the end of the network";
-            checker.refuse::<()>(config.layer_origin(i), format!("`model.layers[{i}]`: {message}"));
-        }
-    }
+    classes(config, checker);
     match (loss, end) {
         (Loss::CrossEntropy { .. }, Some((i, Some("softmax")))) => {
             let message =
@@ -230,6 +218,25 @@ fn ending(config: &Config, checker: &mut Checker) -> bool {
         checker.refuse::<()>(&config.origin("model.layers"), message);
     }
     checker.problems.len() == before
+}
+
+/// Checks where `linear = "classes"` stands.
+fn classes(config: &Config, checker: &mut Checker) {
+    let layers = &config.model.layers;
+    let regression = config.data.task == Task::Regression;
+    let last = layers.len() - 1;
+    for (i, layer) in layers.iter().enumerate() {
+        if !matches!(layer, LayerKind::Linear { units: Units::Classes, .. }) {
+            continue;
+        }
+        if regression {
+            let message = "linear = \"classes\" needs classes, but task = \"regression\"; use linear = 1";
+            checker.refuse::<()>(config.layer_origin(i), format!("`model.layers[{i}]`: {message}"));
+        } else if i < last && layers[i + 1..].iter().any(|layer| matches!(layer, LayerKind::Linear { .. })) {
+            let message = "linear = \"classes\" belongs at the end of the network";
+            checker.refuse::<()>(config.layer_origin(i), format!("`model.layers[{i}]`: {message}"));
+        }
+    }
 }
 
 /// The function that a layer's output has gone through.

@@ -1,5 +1,7 @@
 //! Matrix products: `c = a b`, optionally added to what `c` holds, with a bias and an activation on the way out.
 
+mod direct;
+mod large;
 mod machine;
 mod operand;
 mod pack;
@@ -14,7 +16,7 @@ pub use operand::Mat;
 pub(crate) use product::Multiply;
 
 use crate::Float;
-use crate::isa::detect;
+use crate::dispatch::isa;
 use crate::threads::{Shared, for_each};
 use product::Product;
 
@@ -90,8 +92,8 @@ pub fn gemm<T: Float>(a: Mat<T>, b: Mat<T>, c: &mut [T], row_stride_c: usize, ep
         assert!(bias.len() == n, "gemm: bias has {} items, c has {n} columns", bias.len());
     }
     let product = Product { m, n, k, a, b, c: c.as_mut_ptr(), row_stride: row_stride_c, epilogue: *epilogue };
-    // SAFETY: `detect` finds what the processor has; all lengths were checked, and `c` is borrowed mutably.
-    unsafe { T::multiply(detect(), &product) };
+    // SAFETY: `isa` finds what the processor has; all lengths were checked, and `c` is borrowed mutably.
+    unsafe { T::multiply(isa(), &product) };
 }
 
 /// `c[i] = a[i] b[i]` for i below `batch`: many products of one size.
@@ -126,7 +128,7 @@ pub fn gemm_batched<T: Float>(
     let needed = last * c_step + m * n;
     assert!(c.len() >= needed, "gemm_batched: c has {} items, {batch} products need {needed}", c.len());
     let group = (SMALL_PRODUCT / (m * k * n).max(1)).clamp(1, batch);
-    let (base, isa) = (Shared::new(c.as_mut_ptr()), detect());
+    let (base, isa) = (Shared::new(c.as_mut_ptr()), isa());
     for_each(batch.div_ceil(group), &|g| {
         for i in g * group..((g + 1) * group).min(batch) {
             let (a, b, epilogue) = (a.from(i * a_step), b.from(i * b_step), Epilogue::default());

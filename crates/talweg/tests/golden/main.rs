@@ -1,0 +1,5 @@
+//! Compares Talweg with the numbers that PyTorch computed; `tests/golden/README.md` says how they were made and how
+//! errors are measured.
+
+mod file;
+mod models;

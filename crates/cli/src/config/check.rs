@@ -73,6 +73,7 @@ impl Checker {
                 Value::Number(*value as f64)
             }
             (Kind::Text, Raw::Text(text)) if !text.is_empty() => Value::Text(text.clone()),
+            (Kind::AnyText, Raw::Text(text)) => Value::Text(text.clone()),
             (Kind::Character, Raw::Text(text)) if text.chars().count() == 1 => Value::Text(text.clone()),
             (Kind::Word(words), Raw::Text(text)) => match words.iter().find(|(word, _)| word == text) {
                 Some(_) => Value::Text(text.clone()),
@@ -247,7 +248,7 @@ fn same_type(kind: &Kind, node: &Node) -> bool {
         (Kind::Bool, Raw::Bool(_))
         | (Kind::Integer { .. }, Raw::Integer(_) | Raw::HugeInteger(_))
         | (Kind::Number(_), Raw::Integer(_) | Raw::Float(_))
-        | (Kind::Text | Kind::Character | Kind::Word(_), Raw::Text(_))
+        | (Kind::Text | Kind::AnyText | Kind::Character | Kind::Word(_), Raw::Text(_))
         | (Kind::List { .. }, Raw::List(_))
         | (Kind::Table { .. }, _)
         | (Kind::Choice(_), Raw::Text(_) | Raw::Table(_)) => true,

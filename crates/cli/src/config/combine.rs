@@ -25,9 +25,14 @@ pub(super) fn sources(root: &mut Table, checker: &mut Checker) {
         }
         data.0.retain(|(name, _)| *name != key.name);
     }
-    if ["idx", "csv", "images"].contains(&source.as_str()) && data.get("path").is_none() {
+    let needed: &[&str] = match source.as_str() {
+        "idx" | "csv" => &["path"],
+        "images" => &["path", "size"],
+        _ => &[],
+    };
+    for key in needed.iter().filter(|key| data.get(key).is_none()) {
         let origin = data.get("source").map_or(Origin::Whole, |item| item.origin.clone());
-        checker.refuse::<()>(&origin, format!("source = {source:?} needs the key `data.path`"));
+        checker.refuse::<()>(&origin, format!("source = {source:?} needs the key `data.{key}`"));
     }
 }
 
@@ -92,13 +97,15 @@ fn data(config: &Config, checker: &mut Checker) {
         {
             if bad && !csv.has_header {
                 let message = format!(
-                    "`{key}` names a column, but has_header = false; give its position, counted from 0"
+                    "`{key}` names a column, but has_header = false; give its position, counted from 1"
                 );
                 checker.refuse::<()>(&at(key), message);
             }
         }
-        if csv.target.as_ref().is_some_and(|target| csv.ignore.contains(target)) {
-            checker.refuse::<()>(&at("ignore"), "the target column cannot be ignored");
+        for (key, columns) in [("ignore", &csv.ignore), ("categorical", &csv.categorical)] {
+            if csv.target.as_ref().is_some_and(|target| columns.contains(target)) {
+                checker.refuse::<()>(&at(key), format!("the target column cannot be listed in `{key}`"));
+            }
         }
         if ['"', '\n', '\r'].contains(&csv.delimiter) || !csv.delimiter.is_ascii() {
             let message = format!(

@@ -23,22 +23,18 @@ pub(crate) struct Data {
 pub(crate) enum Source {
     Xor,
     Digits,
-    FashionMnist(IdxFiles),
-    Mnist(IdxFiles),
-    Idx(IdxFiles),
+    FashionMnist {
+        /// Searched for where absent.
+        path: Option<String>,
+    },
+    Mnist {
+        path: Option<String>,
+    },
+    Idx {
+        path: String,
+    },
     Csv(Csv),
     Images(Images),
-}
-
-/// A folder with four IDX files.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub(crate) struct IdxFiles {
-    /// Absent for the known data sets, which are searched for then.
-    pub(crate) path: Option<String>,
-    pub(crate) train_images: String,
-    pub(crate) train_labels: String,
-    pub(crate) test_images: String,
-    pub(crate) test_labels: String,
 }
 
 /// A table of text.
@@ -50,9 +46,12 @@ pub(crate) struct Csv {
     /// The last column where absent.
     pub(crate) target: Option<Column>,
     pub(crate) ignore: Vec<Column>,
+    /// Columns of numbers that stand for categories.
+    pub(crate) categorical: Vec<Column>,
     pub(crate) has_header: bool,
     pub(crate) delimiter: char,
     pub(crate) missing: Missing,
+    pub(crate) missing_markers: Vec<String>,
 }
 
 /// A column of a table of text.
@@ -60,7 +59,7 @@ pub(crate) struct Csv {
 #[serde(untagged)]
 pub(crate) enum Column {
     Name(String),
-    /// Counted from 0.
+    /// Counted from 1.
     Position(usize),
 }
 
@@ -80,7 +79,7 @@ pub(crate) struct Images {
     /// A second folder with the test part.
     pub(crate) test: Option<String>,
     /// Height and width that pictures are scaled to.
-    pub(crate) size: Option<[usize; 2]>,
+    pub(crate) size: [usize; 2],
     /// 3 for red, green and blue; 1 for the brightness.
     pub(crate) channels: usize,
 }
@@ -103,12 +102,13 @@ pub(crate) struct Augmentation {
 impl Data {
     pub(super) fn new(table: &Table) -> Data {
         let word = table.text("source");
+        let path = || table.text_if("path").map(str::to_owned);
         let source = match word {
             "xor" => Source::Xor,
             "digits" => Source::Digits,
-            "fashion-mnist" => Source::FashionMnist(IdxFiles::new(table)),
-            "mnist" => Source::Mnist(IdxFiles::new(table)),
-            "idx" => Source::Idx(IdxFiles::new(table)),
+            "fashion-mnist" => Source::FashionMnist { path: path() },
+            "mnist" => Source::Mnist { path: path() },
+            "idx" => Source::Idx { path: table.text("path").to_owned() },
             "csv" => Source::Csv(Csv::new(table)),
             "images" => Source::Images(Images::new(table)),
             other => panic!("bug: data source {other}"),
@@ -137,9 +137,11 @@ impl Data {
         match &self.source {
             Source::Xor => Some(vec![2]),
             Source::Digits => Some(vec![1, 8, 8]),
-            Source::FashionMnist(_) | Source::Mnist(_) => Some(vec![1, 28, 28]),
-            Source::Images(images) => images.size.map(|[height, width]| vec![images.channels, height, width]),
-            Source::Idx(_) | Source::Csv(_) => None,
+            Source::FashionMnist { .. } | Source::Mnist { .. } => Some(vec![1, 28, 28]),
+            Source::Images(Images { size: [height, width], channels, .. }) => {
+                Some(vec![*channels, *height, *width])
+            }
+            Source::Idx { .. } | Source::Csv(_) => None,
         }
     }
 
@@ -147,20 +149,8 @@ impl Data {
     pub(crate) fn classes(&self) -> Option<usize> {
         match &self.source {
             Source::Xor => Some(2),
-            Source::Digits | Source::FashionMnist(_) | Source::Mnist(_) => Some(10),
-            Source::Images(_) | Source::Idx(_) | Source::Csv(_) => None,
-        }
-    }
-}
-
-impl IdxFiles {
-    fn new(table: &Table) -> IdxFiles {
-        IdxFiles {
-            path: table.text_if("path").map(str::to_owned),
-            train_images: table.text("train_images").to_owned(),
-            train_labels: table.text("train_labels").to_owned(),
-            test_images: table.text("test_images").to_owned(),
-            test_labels: table.text("test_labels").to_owned(),
+            Source::Digits | Source::FashionMnist { .. } | Source::Mnist { .. } => Some(10),
+            Source::Images(_) | Source::Idx { .. } | Source::Csv(_) => None,
         }
     }
 }
@@ -172,6 +162,7 @@ impl Csv {
             test: table.text_if("test").map(str::to_owned),
             target: table.get("target").map(Column::new),
             ignore: table.list("ignore").iter().map(Column::new).collect(),
+            categorical: table.list("categorical").iter().map(Column::new).collect(),
             has_header: table.bool("has_header"),
             delimiter: table.text("delimiter").chars().next().expect("bug: an empty delimiter"),
             missing: match table.text("missing") {
@@ -180,6 +171,11 @@ impl Csv {
                 "drop" => Missing::Drop,
                 other => panic!("bug: missing {other}"),
             },
+            missing_markers: table
+                .list("missing_markers")
+                .iter()
+                .map(|item| item.value.text().to_owned())
+                .collect(),
         }
     }
 }
@@ -195,13 +191,11 @@ impl Column {
 
 impl Images {
     fn new(table: &Table) -> Images {
+        let size = table.list("size");
         Images {
             path: table.text("path").to_owned(),
             test: table.text_if("test").map(str::to_owned),
-            size: table.get("size").map(|_| {
-                let size = table.list("size");
-                [size[0].value.integer() as usize, size[1].value.integer() as usize]
-            }),
+            size: [size[0].value.integer() as usize, size[1].value.integer() as usize],
             channels: if table.text("channels") == "rgb" { 3 } else { 1 },
         }
     }

@@ -19,10 +19,7 @@ impl Table {
 
     /// The text under a key that may be absent.
     pub(crate) fn text_if(&self, key: &str) -> Option<&str> {
-        self.get(key).map(|item| match &item.value {
-            Value::Text(text) => text.as_str(),
-            other => wrong(key, other),
-        })
+        self.get(key).map(|item| item.value.text())
     }
 
     pub(crate) fn bool(&self, key: &str) -> bool {
@@ -71,6 +68,13 @@ impl Table {
 }
 
 impl Value {
+    pub(crate) fn text(&self) -> &str {
+        match self {
+            Value::Text(text) => text,
+            other => wrong("text", other),
+        }
+    }
+
     pub(crate) fn number(&self) -> f64 {
         match self {
             Value::Number(value) => *value,

@@ -50,7 +50,9 @@ pub(crate) enum Kind {
         max: i64,
     },
     Number(Range),
+    /// A string that is not empty.
     Text,
+    AnyText,
     /// A string of exactly one character.
     Character,
     /// One of some words, each with its meaning.
@@ -162,7 +164,7 @@ impl Kind {
             Kind::Integer { min, max: i64::MAX } => format!("a whole number of at least {min}"),
             Kind::Integer { min, max } => format!("a whole number from {min} to {}", grouped(*max)),
             Kind::Number(range) => format!("a number {}", range.words()),
-            Kind::Text => "a string".to_owned(),
+            Kind::Text | Kind::AnyText => "a string".to_owned(),
             Kind::Character => "a string of one character".to_owned(),
             Kind::Word(words) => one_of(words.iter().map(|(word, _)| format!("{word:?}"))),
             Kind::List { of, min, max } if min == max => format!("a list of {min} ({} each)", of.words()),

@@ -17,7 +17,7 @@ pub(super) static DATA: Group = Group {
                 ),
                 ("fashion-mnist", "70,000 pictures of clothes in IDX files: inputs [1, 28, 28], 10 classes"),
                 ("mnist", "70,000 handwritten digits in IDX files: inputs [1, 28, 28], 10 classes"),
-                ("idx", "your own pairs of IDX files, plain or compressed with gzip"),
+                ("idx", "your own pictures in IDX files"),
                 ("csv", "a table of text: one example per row, one feature per column"),
                 ("images", "a folder with one folder of pictures per class"),
             ]),
@@ -30,8 +30,9 @@ pub(super) static DATA: Group = Group {
             name: "path",
             kind: Kind::Text,
             default: Default::Absent("searched for in the usual places (`mnist` and `fashion-mnist` only)"),
-            meaning: "the CSV file, the folder of class folders, or the folder that holds the IDX files; \
-                      a relative path counts from the current folder",
+            meaning: "the CSV file, the folder of class folders, or the folder of the IDX files, which are named like \
+                      those of MNIST (`train-images-idx3-ubyte` and so on, plain or with `.gz`); a relative path \
+                      counts from the current folder",
             example: "\"data/iris.csv\"",
             sources: &["fashion-mnist", "mnist", "idx", "csv", "images"],
         },
@@ -44,44 +45,12 @@ pub(super) static DATA: Group = Group {
             sources: &["csv", "images"],
         },
         Key {
-            name: "train_images",
-            kind: Kind::Text,
-            default: Default::Is("\"train-images-idx3-ubyte\""),
-            meaning: "the file of training inputs in `path`, with or without `.gz` at the end",
-            example: "\"train-images-idx3-ubyte\"",
-            sources: &["fashion-mnist", "mnist", "idx"],
-        },
-        Key {
-            name: "train_labels",
-            kind: Kind::Text,
-            default: Default::Is("\"train-labels-idx1-ubyte\""),
-            meaning: "the file of training labels in `path`",
-            example: "\"train-labels-idx1-ubyte\"",
-            sources: &["fashion-mnist", "mnist", "idx"],
-        },
-        Key {
-            name: "test_images",
-            kind: Kind::Text,
-            default: Default::Is("\"t10k-images-idx3-ubyte\""),
-            meaning: "the file of test inputs in `path`",
-            example: "\"t10k-images-idx3-ubyte\"",
-            sources: &["fashion-mnist", "mnist", "idx"],
-        },
-        Key {
-            name: "test_labels",
-            kind: Kind::Text,
-            default: Default::Is("\"t10k-labels-idx1-ubyte\""),
-            meaning: "the file of test labels in `path`",
-            example: "\"t10k-labels-idx1-ubyte\"",
-            sources: &["fashion-mnist", "mnist", "idx"],
-        },
-        Key {
             name: "test_fraction",
             kind: Kind::Number(Range::below(0.0, 1.0)),
             default: Default::From("0.2, or 0 where `test` names the test part", test_fraction),
             meaning: "the part of all examples kept for the test after training; no example of it is trained on",
             example: "0.2",
-            sources: &["digits", "csv", "images"],
+            sources: &["csv", "images"],
         },
         Key {
             name: "validation_fraction",
@@ -105,22 +74,26 @@ pub(super) static DATA: Group = Group {
         },
         Key {
             name: "target",
-            kind: Kind::Either(&[Kind::Text, Kind::Integer { min: 0, max: 1_000_000 }]),
+            kind: COLUMN,
             default: Default::Absent("the last column"),
-            meaning: "the column to predict, by its name in the header or by its position counted from 0",
+            meaning: "the column to predict, by its name in the header or by its position counted from 1",
             example: "\"species\"",
             sources: &["csv"],
         },
         Key {
             name: "ignore",
-            kind: Kind::List {
-                of: &Kind::Either(&[Kind::Text, Kind::Integer { min: 0, max: 1_000_000 }]),
-                min: 0,
-                max: usize::MAX,
-            },
+            kind: COLUMNS,
             default: Default::Is("[]"),
             meaning: "columns that are no features, such as row numbers, by name or position",
             example: "[\"id\"]",
+            sources: &["csv"],
+        },
+        Key {
+            name: "categorical",
+            kind: COLUMNS,
+            default: Default::Is("[]"),
+            meaning: "columns of numbers that stand for categories, such as postal codes; columns of words always do",
+            example: "[\"month\"]",
             sources: &["csv"],
         },
         Key {
@@ -143,7 +116,7 @@ pub(super) static DATA: Group = Group {
             name: "missing",
             kind: Kind::Word(&[
                 ("refuse", "stop and name the row and the column"),
-                ("mean", "put in the column's mean over the training part"),
+                ("mean", "put in the column's mean over the training part, or its most frequent word"),
                 ("drop", "leave the row out"),
             ]),
             default: Default::Is("\"refuse\""),
@@ -152,9 +125,17 @@ pub(super) static DATA: Group = Group {
             sources: &["csv"],
         },
         Key {
+            name: "missing_markers",
+            kind: Kind::List { of: &Kind::AnyText, min: 0, max: usize::MAX },
+            default: Default::Is("[\"\", \"?\", \"NA\"]"),
+            meaning: "the texts that stand for an empty cell",
+            example: "[\"\", \"-999\"]",
+            sources: &["csv"],
+        },
+        Key {
             name: "size",
             kind: Kind::List { of: &Kind::Integer { min: 1, max: 4096 }, min: 2, max: 2 },
-            default: Default::Absent("all pictures must have one size already"),
+            default: Default::Absent("must be given where the source is `images`"),
             meaning: "height and width that every picture is scaled to",
             example: "[32, 32]",
             sources: &["images"],
@@ -197,6 +178,9 @@ pub(super) static DATA: Group = Group {
         },
     ],
 };
+
+const COLUMN: Kind = Kind::Either(&[Kind::Text, Kind::Integer { min: 1, max: 1_000_000 }]);
+const COLUMNS: Kind = Kind::List { of: &COLUMN, min: 0, max: usize::MAX };
 
 static AUGMENTATION: &[Key] = &[
     Key {

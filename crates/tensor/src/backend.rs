@@ -9,6 +9,7 @@ use std::sync::Arc;
 use talweg_kernels::Buffer;
 use talweg_kernels::conv::Conv2d;
 use talweg_kernels::gemm::Activation;
+use talweg_kernels::pool2d::Pool2d;
 
 use crate::dtype::DType;
 use crate::layout::Layout;
@@ -145,6 +146,14 @@ pub enum Kernel {
     Conv2dInputGrad(Conv2d),
     /// Its gradient by `w`: inputs `x`, `dy`.
     Conv2dWeightGrad(Conv2d),
+    /// The greatest element of windows, and its place in its plane: two outputs, the second of `i64`.
+    MaxPool2d(Pool2d),
+    /// Its gradient: inputs `dy` and the places.
+    MaxPool2dGrad(Pool2d),
+    /// The mean of windows.
+    AvgPool2d(Pool2d),
+    /// Its gradient: input `dy`.
+    AvgPool2dGrad(Pool2d),
     /// Rows `index` of a table: inputs table `[n, ..]`, index.
     GatherRows,
     /// A zeroed table with rows added in: inputs values, index.

@@ -42,7 +42,7 @@ pub use backend::{Backend, CustomKernel, Device, HostArray, HostArrayMut, Kernel
 pub use dtype::{DType, Element};
 pub use layout::Layout;
 pub use op::{MultiOp, Op, OpError, Saved, Spec, apply, apply_multi, try_apply};
-pub use ops::{ArgReduce, Binary, Compare, Conv2dOptions, Reduce, Unary};
+pub use ops::{ArgReduce, Binary, Compare, Conv2dOptions, Pool2dOptions, Reduce, Unary};
 pub use param::{Buffer, Param};
 pub use random::{Distribution, Draw, Rng};
 pub use shape::{Axes, AxisSet, MAX_RANK, Shape};

@@ -68,6 +68,21 @@ impl Tensor {
         Tensor { value, history: None }
     }
 
+    /// Runs a kernel with several outputs, recording nothing.
+    pub(crate) fn run_many<const N: usize>(
+        kernel: &Kernel,
+        inputs: &[&Tensor],
+        outs: [Spec; N],
+    ) -> [Tensor; N] {
+        let values: Vec<&Value> = inputs.iter().map(|x| &x.value).collect();
+        let shapes = outs.map(|out| (out.shape, out.dtype));
+        let mut made = Value::run_many(kernel, &values, &shapes, outs[0].device).into_iter();
+        std::array::from_fn(|_| Tensor {
+            value: made.next().expect("one value for each output"),
+            history: None,
+        })
+    }
+
     /// Runs an in-place kernel on this untracked tensor's numbers, or on a copy if they are shared.
     pub(crate) fn run_over(self, kernel: &Kernel, rest: &[&Tensor]) -> Tensor {
         let value = match rest {

@@ -5,6 +5,7 @@ mod copy;
 mod elementwise;
 mod index;
 mod matmul;
+mod pool2d;
 mod reduce;
 
 use talweg_kernels::{Buffer, Pod};
@@ -98,6 +99,10 @@ impl Backend for Cpu {
             Kernel::Conv2d(s) => conv2d::conv2d(s, inputs, out),
             Kernel::Conv2dInputGrad(s) => conv2d::conv2d_input_grad(s, &inputs[0], &inputs[1], out),
             Kernel::Conv2dWeightGrad(s) => conv2d::conv2d_weight_grad(s, &inputs[0], &inputs[1], out),
+            Kernel::MaxPool2d(s) => pool2d::max_pool2d(s, &inputs[0], outputs),
+            Kernel::MaxPool2dGrad(s) => pool2d::max_pool2d_grad(s, &inputs[0], &inputs[1], out),
+            Kernel::AvgPool2d(s) => pool2d::avg_pool2d(s, &inputs[0], out),
+            Kernel::AvgPool2dGrad(s) => pool2d::avg_pool2d_grad(s, &inputs[0], out),
             Kernel::GatherRows => index::gather_rows(&inputs[0], &inputs[1], out),
             Kernel::ScatterRows => index::scatter_rows(&inputs[0], &inputs[1], out),
             Kernel::Gather(axis) => index::gather(*axis, &inputs[0], &inputs[1], out),

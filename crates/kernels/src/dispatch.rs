@@ -61,17 +61,11 @@ pub(crate) fn isa() -> isa::Isa {
 
 /// Runs `f` on pieces of `out` with the position at which each starts, in parallel when there are several.
 pub(crate) fn chunks<T: Send>(out: &mut [T], chunk: usize, f: &(dyn Fn(usize, &mut [T]) + Sync)) {
-    if out.len() <= chunk {
-        return f(0, out);
-    }
     threads::for_chunks(out, chunk, &|i, part| f(i * chunk, part));
 }
 
 /// Runs `f` on consecutive ranges of `0..n`, in parallel when there are several.
 pub(crate) fn ranges(n: usize, chunk: usize, f: &(dyn Fn(Range<usize>) + Sync)) {
-    if n <= chunk {
-        return f(0..n);
-    }
     threads::for_each(n.div_ceil(chunk), &|i| f(i * chunk..n.min((i + 1) * chunk)));
 }
 

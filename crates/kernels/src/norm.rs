@@ -389,3 +389,6 @@ fn check_side<T>(op: &str, name: &str, side: Option<&[T]>, n: usize) {
         assert!(side.len() == n, "{op}: {name} has length {}, but {n} are needed", side.len());
     }
 }
+
+#[cfg(test)]
+mod tests;

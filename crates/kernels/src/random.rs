@@ -273,3 +273,6 @@ multiversion! {
 fn check_probability(op: &str, p: f64) {
     assert!((0.0..=1.0).contains(&p), "{op}: the probability {p} is not between 0 and 1");
 }
+
+#[cfg(test)]
+mod tests;

@@ -528,3 +528,6 @@ fn check(op: &str, len: usize, [outer, n, inner]: [usize; 3], out: usize) {
 fn check_not_empty(op: &str, n: usize, out: usize) {
     assert!(n > 0 || out == 0, "{op}: the axis has size 0, and no number is the {op} of none");
 }
+
+#[cfg(test)]
+mod tests;

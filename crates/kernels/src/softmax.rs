@@ -148,3 +148,6 @@ fn check(op: &str, n: usize, lengths: &[usize]) -> bool {
     );
     len > 0
 }
+
+#[cfg(test)]
+mod tests;

@@ -276,3 +276,6 @@ fn check_rows(op: &str, table: usize, row_len: usize, index: &[i64], picked: usi
         assert!(row_len == 0, "{op}: index {} at position {at} is outside a table of {rows} rows", index[at]);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -376,3 +376,6 @@ fn check_optional<T>(op: &str, n: usize, name: &str, buffer: Option<&[T]>) {
         check(op, n, name, buffer.len());
     }
 }
+
+#[cfg(test)]
+mod tests;

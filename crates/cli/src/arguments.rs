@@ -17,6 +17,8 @@ Examples:
   talweg check my.toml                      is my configuration right? show it with all defaults
   talweg check digits                       the same for a built-in configuration
   talweg check my.toml --set train.epochs=3 with one value changed
+  talweg inspect digits                     its layers, shapes, parameters and memory
+  talweg inspect model.safetensors          the tensors of a file of weights
   talweg config-reference                   every key with its type, default and meaning
 
 Exit status: 0 all went well, 1 the run failed, 2 the call or the configuration is wrong.";
@@ -26,6 +28,8 @@ Exit status: 0 all went well, 1 the run failed, 2 the call or the configuration 
 pub(crate) enum Command {
     /// Check a configuration, and print it with every default filled in
     Check(CheckArguments),
+    /// Show the layers of a configuration or a run, or the tensors of a file of weights
+    Inspect(InspectArguments),
     /// Print the reference page of all configuration keys (Markdown)
     ConfigReference,
 }
@@ -51,6 +55,17 @@ pub(crate) struct CheckArguments {
     /// Print JSON instead of TOML
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// The arguments of `talweg inspect`.
+#[derive(Debug, Args)]
+pub(crate) struct InspectArguments {
+    /// A run folder, a .safetensors file, a configuration, or the built-in `xor` or `digits`
+    pub(crate) what: String,
+
+    /// Change one value of the configuration: --set train.batch_size=256
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) sets: Vec<String>,
 }
 
 /// Reads the command line.

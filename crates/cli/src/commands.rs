@@ -2,6 +2,7 @@
 
 mod check;
 mod config_reference;
+mod inspect;
 mod load;
 
 use std::io::Write;
@@ -13,6 +14,7 @@ use crate::error::CliError;
 pub(crate) fn run(command: Command, out: &mut dyn Write) -> Result<(), CliError> {
     match command {
         Command::Check(arguments) => check::run(&arguments, out),
+        Command::Inspect(arguments) => inspect::run(&arguments, out),
         Command::ConfigReference => config_reference::run(out),
     }
 }

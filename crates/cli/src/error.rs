@@ -21,6 +21,14 @@ pub(crate) enum CliError {
         /// What is wrong with it and what to do.
         why: String,
     },
+    /// A file that a run needs or has left cannot be used.
+    #[error("{file}: {why}")]
+    File {
+        /// The file.
+        file: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// The standard output cannot be written to.
     #[error("cannot write the output: {0}")]
     Output(io::Error),
@@ -30,7 +38,7 @@ impl CliError {
     pub(crate) fn exit_status(&self) -> u8 {
         match self {
             CliError::Arguments(_) | CliError::Config(_) | CliError::ConfigFile { .. } => 2,
-            CliError::Output(_) => 1,
+            CliError::File { .. } | CliError::Output(_) => 1,
         }
     }
 }

@@ -146,6 +146,48 @@ fn editors_of_all_systems_are_welcome() {
 }
 
 #[test]
+fn inspect_counts_layers_and_memory() {
+    let text = said(&["inspect", "digits"]);
+    for line in [
+        "layer               output      parameters",
+        "linear = 128        [128]            65664",
+        "all                                  76522",
+        // 76,522 numbers of 4 bytes; AdamW keeps two more for each.
+        "memory: 298.9 KiB of weights, the same again for gradients, 597.8 KiB of optimizer state,",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line}\nis not in\n{text}");
+    }
+    let changed =
+        said(&["inspect", "digits", "--set", "train.optimizer=sgd", "--set", "model.layers[5].linear=64"]);
+    assert!(changed.contains("0 bytes of optimizer state"), "{changed}");
+    assert!(changed.contains("linear = 64"), "{changed}");
+}
+
+#[test]
+fn inspect_lists_a_run_and_refuses_what_is_none() {
+    let folder = Folder::new();
+    let here = folder.0.path().to_str().expect("a UTF-8 path").to_owned();
+    assert!(refused(&["inspect", &here]).contains("there is no config.toml in it"));
+    folder.write("config.toml", RIGHT);
+    let header = r#"{"layers.1.bias":{"dtype":"F32","shape":[10],"data_offsets":[0,40]}}"#;
+    let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+    bytes.extend(header.as_bytes());
+    bytes.extend([0; 40]);
+    let model = folder.write("model.safetensors", &bytes);
+    let text = said(&["inspect", &here]);
+    assert!(text.contains("linear = \"classes\"") && text.contains("layers.1.bias  F32   [10]"), "{text}");
+    // A damaged file is no mistake of the call.
+    folder.write("model.safetensors", &bytes[..bytes.len() - 1]);
+    let output = talweg(&["inspect", &model]);
+    assert_eq!(output.status.code(), Some(1));
+    let message = String::from_utf8(output.stderr).expect("UTF-8");
+    assert_eq!(
+        message,
+        format!("talweg: {model}: cut off: its tensors take 40 bytes, but 39 follow the header\n")
+    );
+}
+
+#[test]
 fn the_reference_page_is_the_committed_one() {
     let page = std::fs::read_to_string(repository().join("docs/configuration.md")).expect("the page");
     assert_eq!(said(&["config-reference"]), page);

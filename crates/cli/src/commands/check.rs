@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::error::CliError;
 
 pub(super) fn run(arguments: &CheckArguments, out: &mut dyn Write) -> Result<(), CliError> {
-    let config = load::config(&arguments.config)?;
+    let config = load::config(&arguments.config.config, &arguments.config.sets)?;
     let text = if arguments.json { json(&config) } else { config.to_toml() + &layers(&config)? };
     out.write_all(text.as_bytes()).map_err(CliError::Output)
 }

@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::io::{self, Read};
 
-use crate::arguments::ConfigArguments;
 use crate::config::Config;
 use crate::error::CliError;
 
@@ -16,15 +15,19 @@ const BUILT_IN: [(&str, &str); 2] = [
 /// A configuration is written by hand; a larger file is another file by mistake.
 const LARGEST: u64 = 1 << 20;
 
-/// Reads and checks the configuration.
-pub(super) fn config(arguments: &ConfigArguments) -> Result<Config, CliError> {
-    let name = arguments.config.as_str();
+/// Whether a configuration of that name is part of the program.
+pub(super) fn is_built_in(name: &str) -> bool {
+    BUILT_IN.iter().any(|(built_in, _)| *built_in == name)
+}
+
+/// Reads and checks the configuration of that name or path.
+pub(super) fn config(name: &str, sets: &[String]) -> Result<Config, CliError> {
     let built_in = BUILT_IN.iter().find(|(built_in, _)| *built_in == name);
     let text = match built_in {
         Some((_, text)) => (*text).to_owned(),
         None => read(name).map_err(|why| CliError::ConfigFile { file: name.to_owned(), why })?,
     };
-    Ok(Config::parse(name, &text, &arguments.sets)?)
+    Ok(Config::parse(name, &text, sets)?)
 }
 
 fn read(path: &str) -> Result<String, String> {

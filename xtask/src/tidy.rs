@@ -14,6 +14,7 @@ mod names;
 mod operations;
 mod purity;
 mod sizes;
+mod tables;
 mod tokens;
 mod tree;
 mod unsafety;

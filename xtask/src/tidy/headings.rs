@@ -2,6 +2,7 @@
 
 use syn::spanned::Spanned;
 
+use super::tables::{Table, tables};
 use super::tree::{File, Tree, documentation};
 use super::{Finding, Rule};
 
@@ -12,6 +13,7 @@ pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
         let items = rust.ast.items.iter().filter(|item| !rust.is_test(item.span().start().line));
         if file.path.starts_with("crates/tensor/src/ops/") {
             items.for_each(|item| found.extend(operations(file, item)));
+            tables(rust).iter().for_each(|table| found.extend(rows(file, table)));
         } else if file.path.starts_with("crates/nn/src/layers/") {
             let items: Vec<&syn::Item> = items.collect();
             found.extend(structs(file, &items, "Layer", &["Arguments", "Shapes", "Parameters", "Source"]));
@@ -44,13 +46,29 @@ fn operations(file: &File, item: &syn::Item) -> Vec<Finding> {
     found
 }
 
-fn operation(file: &File, signature: &syn::Signature, attributes: &[syn::Attribute]) -> Vec<Finding> {
-    let mut wanted = vec!["Shapes", "Gradient", "Example"];
-    // A function that points at its caller's line is one that may panic.
-    if attributes.iter().any(|attribute| attribute.path().is_ident("track_caller")) {
-        wanted.push("Panics");
+fn operation(file: &File, signature: &syn::Signature, attributes: &[syn::Attribute]) -> Option<Finding> {
+    let may_panic = attributes.iter().any(|attribute| attribute.path().is_ident("track_caller"));
+    let (line, name) = (signature.ident.span().start().line, signature.ident.to_string());
+    missing(file, line, &name, &documentation(attributes), operation_headings(may_panic))
+}
+
+/// A function that points at its caller's line is one that may panic.
+fn operation_headings(may_panic: bool) -> &'static [&'static str] {
+    if may_panic { &["Shapes", "Gradient", "Example", "Panics"] } else { &["Shapes", "Gradient", "Example"] }
+}
+
+/// The methods that a table makes of its rows, with what row and table say together.
+fn rows(file: &File, table: &Table) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for method in &table.methods {
+        for row in &table.rows {
+            let name = row.names.join(" ");
+            let mut text = if method.takes_row { row.documentation.clone() } else { String::new() };
+            text.push_str(&method.documentation);
+            found.extend(missing(file, row.line, &name, &text, operation_headings(method.may_panic)));
+        }
     }
-    missing(file, &signature.ident, attributes, &wanted)
+    found
 }
 
 /// Public structs that implement `kind`.
@@ -71,24 +89,24 @@ fn structs(file: &File, items: &[&syn::Item], kind: &str, wanted: &[&str]) -> Ve
             && is_public(&item.vis)
             && implements(&item.ident)
         {
-            found.extend(missing(file, &item.ident, &item.attrs, wanted));
+            let (line, name) = (item.ident.span().start().line, item.ident.to_string());
+            found.extend(missing(file, line, &name, &documentation(&item.attrs), wanted));
         }
     }
     found
 }
 
-fn missing(file: &File, name: &syn::Ident, attributes: &[syn::Attribute], wanted: &[&str]) -> Vec<Finding> {
-    let text = documentation(attributes);
+fn missing(file: &File, line: usize, name: &str, text: &str, wanted: &[&str]) -> Option<Finding> {
     let headings: Vec<&str> =
         text.lines().filter_map(|line| line.trim_start().strip_prefix("# ")).map(str::trim).collect();
     let lacks =
         |heading: &&&str| !headings.iter().any(|found| found == *heading || *found == format!("{heading}s"));
     let absent: Vec<String> = wanted.iter().filter(lacks).map(|heading| format!("`# {heading}`")).collect();
     if absent.is_empty() {
-        return Vec::new();
+        return None;
     }
     let message = format!("the documentation of `{name}` lacks {}", absent.join(", "));
-    vec![file.finding(Rule::Headings, name.span().start().line, &name.to_string(), message)]
+    Some(file.finding(Rule::Headings, line, name, message))
 }
 
 fn is_public(visibility: &syn::Visibility) -> bool {
@@ -131,6 +149,24 @@ impl Op for Sin { fn name(&self) {} }
         let found = messages("crates/tensor/src/ops/sin.rs", text);
         assert_eq!(found, [(11, "the documentation of `sin` lacks `# Panics`".to_string())]);
         assert_eq!(messages("crates/tensor/src/sin.rs", text), []);
+    }
+
+    #[test]
+    fn rows_of_tables_have_the_headings_of_both() {
+        let text = "\
+macro_rules! m { ($($(#[$d:meta])* $n:ident;)*) => { $($(#[$d])*
+    /// # Shapes
+    /// # Example
+    pub fn $n() {})* } }
+m! {
+    /// # Gradient
+    sin;
+    /// Nothing.
+    cos;
+}
+";
+        let found = messages("crates/tensor/src/ops/sin.rs", text);
+        assert_eq!(found, [(9, "the documentation of `cos` lacks `# Gradient`".to_string())]);
     }
 
     #[test]

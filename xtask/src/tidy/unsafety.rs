@@ -1,6 +1,8 @@
 //! `unsafe` stands only in `kernels`, and each time with the reason why it is sound.
 
-use super::tokens::Token;
+use std::ops::RangeInclusive;
+
+use super::tokens::{Token, closing};
 use super::tree::{File, Rust, Tree};
 use super::{Finding, Rule};
 
@@ -40,16 +42,22 @@ fn forbids_unsafe(ast: &syn::File) -> bool {
 
 fn unexplained(file: &File, rust: &Rust) -> Vec<Finding> {
     let lines: Vec<&str> = file.text.lines().collect();
+    let contracts = contracts(&lines, &rust.tokens);
+    // A module of functions with one and the same duty states it once, at the top.
+    let for_all = lines.iter().any(|line| line.trim_end() == "//! # Safety");
     let mut found = Vec::new();
     for (position, token) in rust.tokens.iter().enumerate().filter(|(_, token)| token.is_word("unsafe")) {
         let kind = kind(&rust.tokens[position + 1..]);
-        if kind == Kind::PointerType || explained(&lines, token.line) {
+        let stated = for_all || contracts.iter().any(|range| range.contains(&position));
+        if kind == Kind::PointerType || kind == Kind::Function && stated || explained(&lines, token.line) {
             continue;
         }
         let (what, remedy) = match kind {
-            Kind::Declaration => {
-                ("an unsafe function or trait", "say what callers must ensure under `# Safety`")
-            }
+            Kind::Function => (
+                "an unsafe function",
+                "say what callers must ensure under `# Safety`, at it, at its trait or at the top of the file",
+            ),
+            Kind::Trait => ("an unsafe trait", "say what its implementations must ensure under `# Safety`"),
             Kind::Block | Kind::PointerType => (
                 "an unsafe block, impl or attribute",
                 "say why it is sound in a `// SAFETY:` comment above it",
@@ -61,12 +69,32 @@ fn unexplained(file: &File, rust: &Rust) -> Vec<Finding> {
     found
 }
 
+/// The token ranges where functions take over a contract that is written elsewhere: the bodies of traits that
+/// state one for all their functions, and implementations of traits.
+fn contracts(lines: &[&str], tokens: &[Token]) -> Vec<RangeInclusive<usize>> {
+    let mut ranges = Vec::new();
+    for (position, token) in tokens.iter().enumerate() {
+        let ends = |token: &Token| token.is_sign('{') || token.is_sign(';');
+        let Some(length) = tokens[position..].iter().position(ends) else { continue };
+        let (head, open) = (&tokens[position..position + length], position + length);
+        // In `for<'a> Fn(&'a T)` the word means something else.
+        let of_trait = |pair: &[Token]| pair[0].is_word("for") && !pair[1].is_sign('<');
+        let implements = token.is_word("impl") && head.windows(2).any(of_trait);
+        if implements || token.is_word("trait") && explained(lines, token.line) {
+            ranges.push(open..=closing(tokens, open));
+        }
+    }
+    ranges
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     /// A promise that this code makes: a block, an `unsafe impl`, an unsafe attribute, an `extern` block.
     Block,
-    /// A duty of the callers: a function or a trait.
-    Declaration,
+    /// A duty of the callers.
+    Function,
+    /// A duty of the implementations.
+    Trait,
     /// The type `unsafe fn(...)`, which promises nothing.
     PointerType,
 }
@@ -78,11 +106,11 @@ fn kind(rest: &[Token]) -> Kind {
             return Kind::Block;
         }
         if token.is_word("trait") {
-            return Kind::Declaration;
+            return Kind::Trait;
         }
         if token.is_word("fn") {
             let named = rest.get(position + 1).is_some_and(|next| !next.is_sign('('));
-            return if named { Kind::Declaration } else { Kind::PointerType };
+            return if named { Kind::Function } else { Kind::PointerType };
         }
     }
     Kind::Block
@@ -134,6 +162,20 @@ mod tests {
         let stale = "// SAFETY: this is about g.\nlet x = 1;\n";
         let bad = format!("fn a() {{\n{stale}unsafe {{ f() }}\n}}\n");
         assert_eq!(lines("crates/kernels/src/lib.rs", &bad), [4], "another statement stands between");
+    }
+
+    #[test]
+    fn a_contract_may_stand_at_the_trait_or_at_the_top_of_the_file() {
+        let text = "\
+/// # Safety
+/// The pointer is valid.
+trait Load { unsafe fn load(p: *const u8); }
+trait Plain { unsafe fn load(p: *const u8); }
+macro_rules! m { () => { impl Load for X { unsafe fn load(p: *const u8) {} } }; }
+impl X { unsafe fn own(p: *const u8) {} }
+";
+        assert_eq!(lines("crates/kernels/src/a.rs", text), [4, 6]);
+        assert_eq!(lines("crates/kernels/src/a.rs", &format!("//! # Safety\n{text}")), []);
     }
 
     #[test]

@@ -32,7 +32,9 @@ fn operations(file: &File, item: &syn::Item) -> Vec<Finding> {
         syn::Item::Fn(function) if is_public(&function.vis) => {
             found.extend(operation(file, &function.sig, &function.attrs));
         }
-        syn::Item::Impl(block) if block.trait_.is_none() => {
+        syn::Item::Impl(block)
+            if block.trait_.is_none() && self_name(&block.self_ty).is_some_and(|name| name == "Tensor") =>
+        {
             for item in &block.items {
                 if let syn::ImplItem::Fn(function) = item
                     && is_public(&function.vis)

@@ -1,2 +1,26 @@
 //! Layers, losses and initialisers.
+//!
+//! - [`Module`]: what holds parameters and gives each a name; `#[derive(Module)]` writes it.
+//! - [`Layer`]: a module with a `forward`; [`Sequential`] and [`seq!`] put layers in a row.
+//! - [`Mode`]: whether a forward pass trains or evaluates, and the random numbers of training.
+//! - [`Init`]: the distributions of initial weights.
 #![forbid(unsafe_code)]
+
+// The derive macro writes `::talweg::nn::..`, the path that users have; these two lines make it hold in here as well.
+extern crate self as talweg;
+#[doc(hidden)]
+pub mod nn {
+    pub use crate::*;
+}
+
+mod init;
+mod layers;
+mod mode;
+mod module;
+mod suggest;
+
+pub use init::{Fan, Gain, Init, fans};
+pub use layers::*;
+pub use mode::Mode;
+pub use module::{Entry, Module, Path};
+pub use talweg_macros::Module;

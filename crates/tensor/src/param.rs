@@ -151,6 +151,16 @@ impl Buffer {
         *value = x.value().clone();
     }
 
+    /// Changes the numbers, in place if no other handle sees them. The tensor given to `f` is not tracked.
+    pub fn update(&self, f: impl FnOnce(&mut Tensor)) {
+        let mut value = self.lock();
+        // The buffer's own handle is lent to `f`, so that it is the only one.
+        let lent = std::mem::replace(&mut *value, Tensor::scalar(0.0f32).into_value());
+        let mut x = Tensor::from_parts(lent, None);
+        f(&mut x);
+        *value = x.into_value();
+    }
+
     /// The sizes.
     pub fn shape(&self) -> Shape {
         *self.lock().shape()

@@ -213,6 +213,36 @@ pub enum DataError {
         /// What is wrong and what to do.
         problem: String,
     },
+    /// An item was asked for that a data set does not have.
+    #[error("item {index} of a data set of {len}; the numbers go from 0 to one less")]
+    NoSuchItem {
+        /// The number asked for.
+        index: usize,
+        /// The number of items.
+        len: usize,
+    },
+    /// Items of a batch that do not fit together.
+    #[error(
+        "item {number} of the batch has the {role} {found}, but {expected} is expected, as in the first item"
+    )]
+    UnequalItems {
+        /// `input` or `target`.
+        role: &'static str,
+        /// The item's number within the batch.
+        number: usize,
+        /// Its type and shape.
+        found: String,
+        /// Type and shape of the batch's first item.
+        expected: String,
+    },
+    /// Making a batch panicked.
+    #[error("batch {batch}: a panic while it was made: {message}")]
+    WorkerPanicked {
+        /// The number of the batch in its epoch.
+        batch: usize,
+        /// The message of the panic.
+        message: String,
+    },
     /// Options contradict each other or the data.
     #[error("{0}")]
     Options(String),

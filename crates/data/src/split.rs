@@ -1,9 +1,13 @@
 //! Orders and splits as pure functions of a seed.
 //!
-//! The order of an epoch depends on the number of samples, the seed and the epoch's number alone, so that a run that
-//! was cut off continues with the same samples when it knows those three and its position.
+//! The order of an epoch depends on the number of items, the seed and the epoch's number alone, so that a run that
+//! was cut off continues with the same items when it knows those three and its position.
 
-/// The order in which an epoch visits `len` samples: a permutation of `0..len`, each as likely as any other.
+use std::collections::BTreeMap;
+
+use talweg_tensor::Rng;
+
+/// The order in which an epoch visits `len` items: a permutation of `0..len`, each as likely as any other.
 ///
 /// # Example
 /// ```
@@ -17,9 +21,7 @@
 /// assert_ne!(permutation(50, 7, 0), permutation(50, 7, 1));
 /// ```
 pub fn permutation(len: usize, seed: u64, epoch: u64) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..len).collect();
-    Stream::new(seed, epoch).shuffle(&mut order);
-    order
+    Purpose::Order.rng(seed, epoch).permutation(len)
 }
 
 /// Splits `0..len` at random into two parts, the second with `round(len * share)` members; both are shuffled.
@@ -29,12 +31,13 @@ pub fn permutation(len: usize, seed: u64, epoch: u64) -> Vec<usize> {
 #[track_caller]
 pub fn split(len: usize, share: f64, seed: u64) -> (Vec<usize>, Vec<usize>) {
     check_share(share);
-    let mut first = permutation(len, seed, SPLIT);
+    let mut first = Purpose::Split.rng(seed, 0).permutation(len);
     let second = first.split_off(len - portion(len, share));
     (first, second)
 }
 
-/// Splits `0..labels.len()` like [`split`], but takes `share` of every class, rounded, for the second part.
+/// Splits `0..labels.len()` like [`split`], but takes `share` of every class, rounded, for the second part. At least
+/// one of every class stays in the first part, unless `share` is 1.
 ///
 /// # Panics
 /// If `share` is not between 0 and 1.
@@ -49,16 +52,16 @@ pub fn split(len: usize, share: f64, seed: u64) -> (Vec<usize>, Vec<usize>) {
 #[track_caller]
 pub fn stratified<L: Ord>(labels: &[L], share: f64, seed: u64) -> (Vec<usize>, Vec<usize>) {
     check_share(share);
-    let order = permutation(labels.len(), seed, SPLIT);
-    let mut classes = std::collections::BTreeMap::<&L, usize>::new();
+    let mut classes = BTreeMap::<&L, usize>::new();
     for label in labels {
         *classes.entry(label).or_default() += 1;
     }
     for count in classes.values_mut() {
-        *count = portion(*count, share);
+        let most = if share < 1.0 { *count - 1 } else { *count };
+        *count = portion(*count, share).min(most);
     }
     let (mut first, mut second) = (Vec::new(), Vec::new());
-    for index in order {
+    for index in Purpose::Split.rng(seed, 0).permutation(labels.len()) {
         let wanted = classes.get_mut(&labels[index]).expect("every label was counted");
         if *wanted > 0 {
             *wanted -= 1;
@@ -70,8 +73,47 @@ pub fn stratified<L: Ord>(labels: &[L], share: f64, seed: u64) -> (Vec<usize>, V
     (first, second)
 }
 
-/// The epoch number that splits use, so that they differ from every epoch's order.
-const SPLIT: u64 = u64::MAX;
+/// Draws numbers below `weights.len()` with replacement, in proportion to their weights.
+///
+/// # Panics
+/// If a weight is negative or not finite, or all are zero.
+pub(crate) fn weighted(weights: &[f64], draws: usize, seed: u64, epoch: u64) -> Vec<usize> {
+    let mut total = 0.0;
+    let mut sums = Vec::with_capacity(weights.len());
+    for (index, &weight) in weights.iter().enumerate() {
+        assert!(weight >= 0.0 && weight.is_finite(), "weighted sampler: weight {index} is {weight}");
+        total += weight;
+        sums.push(total);
+    }
+    assert!(total > 0.0 && total.is_finite(), "weighted sampler: the weights add up to {total}");
+    let mut rng = Purpose::Order.rng(seed, epoch);
+    let last = weights.iter().rposition(|&weight| weight > 0.0).unwrap_or(0);
+    // Rounding may bring a draw up to the total itself, which lies behind every sum.
+    let draw = |_| {
+        let point = rng.unit() * total;
+        sums.partition_point(|&sum| sum <= point).min(last)
+    };
+    (0..draws).map(draw).collect()
+}
+
+/// What random numbers are drawn for: each purpose has streams of its own, so that one seed can serve a whole program
+/// without the same numbers turning up twice.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Purpose {
+    /// Orders of epochs.
+    Order = 1,
+    /// Parts of a data set.
+    Split = 2,
+    /// Transforms of batches.
+    Transform = 3,
+}
+
+impl Purpose {
+    /// The source for the `number`-th use, an epoch or (epoch, batch); the highest bits tell the purposes apart.
+    pub(crate) fn rng(self, seed: u64, number: u64) -> Rng {
+        Rng::seed(seed).stream((self as u64) << 60 | (number & (u64::MAX >> 4)))
+    }
+}
 
 fn portion(len: usize, share: f64) -> usize {
     (len as f64 * share).round() as usize
@@ -80,43 +122,4 @@ fn portion(len: usize, share: f64) -> usize {
 #[track_caller]
 fn check_share(share: f64) {
     assert!((0.0..=1.0).contains(&share), "split: share {share} is not between 0 and 1");
-}
-
-/// Random numbers that are a function of (seed, epoch, position): SplitMix64 (Steele, Lea and Flood, "Fast splittable
-/// pseudorandom number generators", 2014), whose starting point mixes seed and epoch.
-struct Stream(u64);
-
-impl Stream {
-    fn new(seed: u64, epoch: u64) -> Self {
-        Self(mix(mix(seed ^ 0x6A09_E667_F3BC_C908).wrapping_add(epoch)))
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        mix(self.0)
-    }
-
-    /// A number below `bound`, without bias: products whose low half falls in the uneven rest are drawn again.
-    fn below(&mut self, bound: u64) -> u64 {
-        let uneven = bound.wrapping_neg() % bound;
-        loop {
-            let wide = u128::from(self.next()) * u128::from(bound);
-            if wide as u64 >= uneven {
-                return (wide >> 64) as u64;
-            }
-        }
-    }
-
-    /// Fisher and Yates' shuffle.
-    fn shuffle(&mut self, items: &mut [usize]) {
-        for last in (1..items.len()).rev() {
-            items.swap(last, self.below(last as u64 + 1) as usize);
-        }
-    }
-}
-
-fn mix(mut z: u64) -> u64 {
-    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^ (z >> 31)
 }

@@ -1,29 +1,37 @@
-"""Computes the numbers that tests/split.rs holds: a second implementation of the order of an epoch, and sums over
-the digits. Run: python3 tests/split.py path/to/scikit-learn/datasets/data/digits.csv.gz"""
+"""Computes the numbers that tests/split.rs holds: a second implementation of the order of an epoch (Philox 4x32-10,
+numbers below a bound by the high half of a product, Fisher and Yates' shuffle), and sums over the digits.
+
+Run: python3 tests/split.py path/to/sklearn/datasets/data/digits.csv.gz"""
 
 import gzip
 import sys
 
+WORD = (1 << 32) - 1
 MASK = (1 << 64) - 1
 
 
-def mix(z):
-    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & MASK
-    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & MASK
-    return z ^ (z >> 31)
+def philox(seed, stream, offset):
+    counter = [offset & WORD, offset >> 32, stream & WORD, stream >> 32]
+    key = [seed & WORD, seed >> 32]
+    for _ in range(10):
+        low, high = counter[0] * 0xD2511F53, counter[2] * 0xCD9E8D57
+        counter = [high >> 32 ^ counter[1] ^ key[0], high & WORD, low >> 32 ^ counter[3] ^ key[1], low & WORD]
+        key = [(key[0] + 0x9E3779B9) & WORD, (key[1] + 0xBB67AE85) & WORD]
+    return counter[1] << 32 | counter[0]
 
 
 def permutation(length, seed, epoch):
-    state = mix((mix(seed ^ 0x6A09E667F3BCC908) + epoch) & MASK)
+    stream = 1 << 60 | (epoch & (MASK >> 4))
+    offset = 0
     order = list(range(length))
     for last in range(length - 1, 0, -1):
         bound = last + 1
         while True:
-            state = (state + 0x9E3779B97F4A7C15) & MASK
-            wide = mix(state) * bound
-            if wide & MASK >= (1 << 64) % bound:
+            product = philox(seed, stream, offset) * bound
+            offset += 1
+            if product & MASK >= (1 << 64) % bound:
                 break
-        other = wide >> 64
+        other = product >> 64
         order[last], order[other] = order[other], order[last]
     return order
 

@@ -19,6 +19,7 @@ mod target;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+use talweg_tensor::Tensor;
 
 pub use column::{Column, Encoding, Scale};
 pub use target::{Target, TargetKind, Targets};
@@ -91,6 +92,27 @@ impl Default for PreprocessingOptions {
     }
 }
 
+impl PreprocessingOptions {
+    /// The position of the target in a table, and the task, found from all its cells where it is [`Task::Auto`].
+    ///
+    /// # Errors
+    /// [`NoSuchColumn`](DataError::NoSuchColumn).
+    pub fn target_of(&self, table: &Table) -> Result<(usize, Task), DataError> {
+        let position = match &self.target {
+            Some(name) => table.position(name)?,
+            None => table.columns().len() - 1,
+        };
+        let cells = Cells { table, markers: &self.missing_markers };
+        let texts = (0..table.len()).filter_map(|row| cells.text(row, position)).collect();
+        let task = if target::is_classification(&texts, self.task) {
+            Task::Classification
+        } else {
+            Task::Regression
+        };
+        Ok((position, task))
+    }
+}
+
 /// What was learnt from the training rows: it is part of the model, and is saved with it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -121,6 +143,13 @@ pub struct Encoded {
     pub rows: Vec<usize>,
 }
 
+impl Encoded {
+    /// The values as a tensor `[rows, width]`.
+    pub fn tensor(&self) -> Tensor {
+        Tensor::from_slice(&self.values, [self.rows.len(), self.width])
+    }
+}
+
 impl Preprocessing {
     /// Learns categories, means and standard deviations from the given rows of a table (counted from 0; the others
     /// are not looked at, so that a test part stays unseen).
@@ -144,10 +173,7 @@ impl Preprocessing {
     /// # Ok::<(), talweg_data::DataError>(())
     /// ```
     pub fn fit(table: &Table, rows: &[usize], options: &PreprocessingOptions) -> Result<Self, DataError> {
-        let target = match &options.target {
-            Some(name) => table.position(name)?,
-            None => table.columns().len() - 1,
-        };
+        let (target, _) = options.target_of(table)?;
         let ignored = positions(table, &options.ignore)?;
         let categorical = positions(table, &options.categorical)?;
         if ignored.contains(&target) || categorical.contains(&target) {

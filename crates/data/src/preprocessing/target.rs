@@ -57,7 +57,7 @@ impl Target {
         for &row in rows {
             texts.insert(present(cells, row, position, options.missing)?);
         }
-        let kind = match classification(&texts, options.task) {
+        let kind = match is_classification(&texts, options.task) {
             true => TargetKind::Classes(classes(cells, position, texts)?),
             false => {
                 let numbers = numbers(cells, rows, position)?;
@@ -135,7 +135,7 @@ fn present<'a>(
     cells.text(row, position).ok_or_else(|| cells.missing(row, position, help))
 }
 
-fn classification(texts: &BTreeSet<&str>, task: Task) -> bool {
+pub(super) fn is_classification(texts: &BTreeSet<&str>, task: Task) -> bool {
     let whole = |text: &&str| text.parse::<i64>().is_ok();
     match task {
         Task::Classification => true,

@@ -13,7 +13,7 @@ use talweg_kernels::pool2d::Pool2d;
 
 use crate::dtype::DType;
 use crate::layout::Layout;
-use crate::ops::{ArgReduce, Binary, Compare, Reduce, Unary};
+use crate::ops::{ArgReduce, Binary, Compare, Reduce, Unary, Update};
 use crate::random::Draw;
 use crate::shape::{AxisSet, Shape};
 
@@ -166,6 +166,8 @@ pub enum Kernel {
     Cat(usize),
     /// Zeros, with the input added in at the positions of a layout of the output: the adjoint of a view.
     Embed(Layout),
+    /// One optimizer step in place: outputs parameter, state..; input gradient.
+    Update(Update),
     /// A computation defined outside this crate.
     Custom(Arc<dyn CustomKernel>),
 }
@@ -173,7 +175,10 @@ pub enum Kernel {
 impl Kernel {
     /// Whether the kernel may overwrite its first input with its (first) output.
     pub(crate) fn in_place(&self) -> bool {
-        matches!(self, Kernel::Unary(_) | Kernel::Slope(_) | Kernel::Binary(_) | Kernel::Affine(..))
+        matches!(
+            self,
+            Kernel::Unary(_) | Kernel::Slope(_) | Kernel::Binary(_) | Kernel::Affine(..) | Kernel::Update(_)
+        )
     }
 }
 

@@ -43,9 +43,13 @@ pub use dtype::{DType, Element};
 pub use layout::Layout;
 pub use op::{MultiOp, Op, OpError, Saved, Spec, apply, apply_multi, try_apply};
 pub use ops::{ArgReduce, Binary, Compare, Conv2dOptions, Pool2dOptions, Reduce, Unary};
+pub use ops::Update;
 pub use param::{Buffer, Param};
 pub use random::{Distribution, Draw, Rng};
 pub use shape::{Axes, AxisSet, MAX_RANK, Shape};
 pub use tensor::Tensor;
 
+pub use talweg_kernels::update as update_rules;
+
+pub use talweg_kernels::buffer::{Stats as PoolStats, stats as pool_stats};
 pub use talweg_kernels::threads::{set_threads, threads};

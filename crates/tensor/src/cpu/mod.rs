@@ -7,6 +7,7 @@ mod index;
 mod matmul;
 mod pool2d;
 mod reduce;
+mod update;
 
 use talweg_kernels::{Buffer, Pod};
 
@@ -107,11 +108,15 @@ impl Backend for Cpu {
             Kernel::ScatterRows => index::scatter_rows(&inputs[0], &inputs[1], out),
             Kernel::Gather(axis) => index::gather(*axis, &inputs[0], &inputs[1], out),
             Kernel::ScatterAdd(axis) => index::scatter_add(*axis, &inputs[0], &inputs[1], out),
+            Kernel::Update(_) => unreachable!("updates run in place"),
             Kernel::Custom(custom) => run_custom(custom.as_ref(), inputs, outputs),
         }
     }
 
     fn run_over(&self, kernel: &Kernel, outputs: &mut [Out<'_>], inputs: &[View<'_>]) {
+        if let Kernel::Update(step) = kernel {
+            return update::update(step, outputs, &inputs[0]);
+        }
         let out = &mut outputs[0];
         match kernel {
             Kernel::Unary(f) => elementwise::unary_over(*f, out),

@@ -12,6 +12,7 @@ mod pool2d;
 mod reduce;
 mod shape;
 mod unary;
+mod update;
 
 pub use binary::Binary;
 pub use compare::Compare;
@@ -19,3 +20,4 @@ pub use conv2d::Conv2dOptions;
 pub use pool2d::Pool2dOptions;
 pub use reduce::{ArgReduce, Reduce};
 pub use unary::Unary;
+pub use update::Update;

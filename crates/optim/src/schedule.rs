@@ -1,0 +1,301 @@
+//! Learning-rate schedules: pure functions of the step, so that resuming a run needs no state.
+
+use std::f64::consts::PI;
+use std::fmt::{self, Debug};
+use std::sync::Arc;
+
+/// How long a run is, for schedules that need to know.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RunLength {
+    /// Steps in the whole run.
+    pub steps: Option<u64>,
+    /// Steps in one epoch.
+    pub steps_per_epoch: Option<u64>,
+}
+
+type Function = dyn Fn(u64, RunLength) -> f64 + Send + Sync;
+
+/// The learning rate at every step, counted from 0.
+///
+/// Schedules count steps. [`Schedule::per_epoch`] makes one count epochs; [`Schedule::over`] says how long the run is,
+/// which the trainer does by itself.
+///
+/// # Examples
+/// ```
+/// # use talweg_optim::Schedule;
+/// let schedule = Schedule::cosine(0.1).warmup(10).over(110, 11);
+/// assert!((schedule.at(4) - 0.05).abs() < 1e-12);
+/// assert!((schedule.at(10) - 0.1).abs() < 1e-12);
+/// assert!((schedule.at(60) - 0.05).abs() < 1e-12);
+/// ```
+#[derive(Clone)]
+pub struct Schedule {
+    function: Arc<Function>,
+    text: String,
+    run: RunLength,
+}
+
+impl Debug for Schedule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl From<f64> for Schedule {
+    fn from(lr: f64) -> Schedule {
+        Schedule::constant(lr)
+    }
+}
+
+impl Schedule {
+    fn new(text: String, function: impl Fn(u64, RunLength) -> f64 + Send + Sync + 'static) -> Schedule {
+        Schedule { function: Arc::new(function), text, run: RunLength::default() }
+    }
+
+    /// A schedule from any function of the step.
+    pub fn from_fn(function: impl Fn(u64) -> f64 + Send + Sync + 'static) -> Schedule {
+        Schedule::new("custom".into(), move |step, _| function(step))
+    }
+
+    /// `lr` at every step.
+    pub fn constant(lr: f64) -> Schedule {
+        Schedule::new(format!("constant {lr}"), move |_, _| lr)
+    }
+
+    /// `lr factor^⌊step / every⌋`: multiplied by `factor` after every `every` steps.
+    ///
+    /// # Panics
+    /// When `every` is 0.
+    ///
+    /// # Examples
+    /// ```
+    /// # use talweg_optim::Schedule;
+    /// let schedule = Schedule::step(0.1, 30, 0.5);
+    /// assert_eq!([0, 29, 30, 60].map(|step| schedule.at(step)), [0.1, 0.1, 0.05, 0.025]);
+    /// ```
+    #[track_caller]
+    pub fn step(lr: f64, every: u64, factor: f64) -> Schedule {
+        assert!(every > 0, "step schedule: the rate cannot change every 0 steps");
+        Schedule::new(format!("step {lr}, times {factor} every {every}"), move |step, _| {
+            lr * power(factor, step / every)
+        })
+    }
+
+    /// `lr factor^step`: multiplied by `factor` after every step.
+    ///
+    /// # Examples
+    /// ```
+    /// # use talweg_optim::Schedule;
+    /// assert_eq!(Schedule::exponential(0.1, 0.5).at(2), 0.025);
+    /// ```
+    pub fn exponential(lr: f64, factor: f64) -> Schedule {
+        Schedule::new(format!("exponential {lr}, times {factor}"), move |step, _| lr * power(factor, step))
+    }
+
+    /// `lr (1 + cos(π step / steps)) / 2`: half a cosine from `lr` down to 0 over the run.
+    ///
+    /// # Source
+    /// Loshchilov and Hutter, "SGDR: stochastic gradient descent with warm restarts" (2017), equation 5, one cycle.
+    ///
+    /// # Panics
+    /// [`Schedule::at`] panics when the length of the run is not known.
+    pub fn cosine(lr: f64) -> Schedule {
+        Schedule::cosine_to(lr, 0.0)
+    }
+
+    /// `low + (lr - low) (1 + cos(π step / steps)) / 2`: half a cosine from `lr` down to `low` over the run, and `low`
+    /// after it.
+    ///
+    /// # Source
+    /// Loshchilov and Hutter, "SGDR: stochastic gradient descent with warm restarts" (2017), equation 5, one cycle.
+    ///
+    /// # Panics
+    /// [`Schedule::at`] panics when the length of the run is not known.
+    pub fn cosine_to(lr: f64, low: f64) -> Schedule {
+        Schedule::new(format!("cosine {lr} to {low}"), move |step, run| {
+            let part = share(step, length("cosine", run));
+            low + (lr - low) * (1.0 + (PI * part).cos()) / 2.0
+        })
+    }
+
+    /// A straight line from `from` to `to` over the run, and `to` after it.
+    ///
+    /// # Panics
+    /// [`Schedule::at`] panics when the length of the run is not known.
+    pub fn linear(from: f64, to: f64) -> Schedule {
+        Schedule::new(format!("linear {from} to {to}"), move |step, run| {
+            from + (to - from) * share(step, length("linear", run))
+        })
+    }
+
+    /// One cycle: up to `max` in the first 30 % of the run, then down to nearly nothing, along half cosines.
+    ///
+    /// From `max / 25` to `max`, and from there to `max / 250,000`.
+    ///
+    /// # Source
+    /// Smith and Topin, "Super-convergence: very fast training of neural networks using large learning rates" (2018).
+    /// The numbers are PyTorch's.
+    ///
+    /// # Panics
+    /// [`Schedule::at`] panics when the length of the run is not known.
+    ///
+    /// # Examples
+    /// ```
+    /// # use talweg_optim::Schedule;
+    /// let schedule = Schedule::one_cycle(1.0).over(100, 10);
+    /// assert_eq!((schedule.at(0), schedule.at(29)), (0.04, 1.0));
+    /// assert!((schedule.at(99) - 4e-6).abs() < 1e-12);
+    /// ```
+    pub fn one_cycle(max: f64) -> Schedule {
+        Schedule::new(format!("one cycle up to {max}"), move |step, run| {
+            let steps = length("one_cycle", run) as f64;
+            let (start, end) = (max / 25.0, max / 25.0 / 1e4);
+            let (top, last) = ((0.3 * steps - 1.0).max(0.0), steps - 1.0);
+            let curve = |from: f64, to: f64, part: f64| to + (from - to) / 2.0 * (1.0 + (PI * part).cos());
+            let step = (step as f64).min(last);
+            if step <= top {
+                curve(start, max, if top > 0.0 { step / top } else { 1.0 })
+            } else {
+                curve(max, end, if last > top { (step - top) / (last - top) } else { 1.0 })
+            }
+        })
+    }
+
+    /// This schedule after `steps` steps in which the rate rises in a straight line, `lr (step + 1) / steps`, to this
+    /// schedule's first one.
+    ///
+    /// The schedule itself then begins at its step 0 and has that much less of the run.
+    ///
+    /// # Source
+    /// Goyal et al., "Accurate, large minibatch SGD: training ImageNet in 1 hour" (2017), section 2.2.
+    ///
+    /// # Examples
+    /// ```
+    /// # use talweg_optim::Schedule;
+    /// let schedule = Schedule::constant(0.1).warmup(4);
+    /// assert_eq!([0, 1, 3, 4].map(|step| schedule.at(step)), [0.025, 0.05, 0.1, 0.1]);
+    /// ```
+    pub fn warmup(self, steps: u64) -> Schedule {
+        let text = format!("{} after {steps} of warm-up", self.text);
+        let after = move |step: u64, run: RunLength| {
+            let rest = RunLength { steps: run.steps.map(|n| n.saturating_sub(steps).max(1)), ..run };
+            if step < steps {
+                (self.function)(0, rest) * (step + 1) as f64 / steps as f64
+            } else {
+                (self.function)(step - steps, rest)
+            }
+        };
+        Schedule::new(text, after)
+    }
+
+    /// This schedule for the first `steps` steps, as if the run ended there; then `next`, from its own step 0.
+    ///
+    /// # Examples
+    /// ```
+    /// # use talweg_optim::Schedule;
+    /// let schedule = Schedule::constant(0.1).then(5, Schedule::exponential(0.01, 0.5));
+    /// assert_eq!([4, 5, 6].map(|step| schedule.at(step)), [0.1, 0.01, 0.005]);
+    /// ```
+    pub fn then(self, steps: u64, next: Schedule) -> Schedule {
+        let text = format!("{} for {steps}, then {}", self.text, next.text);
+        Schedule::new(text, move |step, run| {
+            if step < steps {
+                (self.function)(step, RunLength { steps: Some(steps), ..run })
+            } else {
+                let rest = run.steps.map(|n| n.saturating_sub(steps).max(1));
+                (next.function)(step - steps, RunLength { steps: rest, ..run })
+            }
+        })
+    }
+
+    /// This schedule with every count in epochs: the rate stays the same within an epoch.
+    ///
+    /// # Panics
+    /// [`Schedule::at`] panics when the length of an epoch is not known.
+    ///
+    /// # Examples
+    /// ```
+    /// # use talweg_optim::Schedule;
+    /// let schedule = Schedule::exponential(0.1, 0.5).per_epoch().over(300, 100);
+    /// assert_eq!([99, 100, 299].map(|step| schedule.at(step)), [0.1, 0.05, 0.025]);
+    /// ```
+    pub fn per_epoch(self) -> Schedule {
+        let text = format!("{} (per epoch)", self.text);
+        Schedule::new(text, move |step, run| {
+            let Some(epoch) = run.steps_per_epoch else {
+                panic!(
+                    "schedule: counts epochs, but their length is not known; call .over(steps, steps_per_epoch)"
+                )
+            };
+            let steps = run.steps.map(|n| n.div_ceil(epoch.max(1)));
+            (self.function)(step / epoch.max(1), RunLength { steps, steps_per_epoch: Some(1) })
+        })
+    }
+
+    /// Says how many steps the run and each epoch have. The trainer calls this.
+    pub fn over(mut self, steps: u64, steps_per_epoch: u64) -> Schedule {
+        self.run = RunLength { steps: Some(steps), steps_per_epoch: Some(steps_per_epoch) };
+        self
+    }
+
+    /// The rate at a step, counted from 0.
+    ///
+    /// # Panics
+    /// When the schedule depends on the run's length and [`Schedule::over`] was not called.
+    pub fn at(&self, step: u64) -> f64 {
+        (self.function)(step, self.run)
+    }
+}
+
+fn power(factor: f64, n: u64) -> f64 {
+    factor.powf(n as f64)
+}
+
+/// How much of `steps` is over, at most all.
+fn share(step: u64, steps: u64) -> f64 {
+    (step as f64 / steps as f64).min(1.0)
+}
+
+fn length(name: &str, run: RunLength) -> u64 {
+    match run.steps {
+        Some(steps) => steps.max(1),
+        None => {
+            panic!("{name} schedule: the length of the run is not known; call .over(steps, steps_per_epoch)")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cosine_goes_from_the_rate_to_the_lowest() {
+        let schedule = Schedule::cosine_to(1.0, 0.1).over(100, 10);
+        assert_eq!(schedule.at(0), 1.0);
+        assert!((schedule.at(50) - 0.55).abs() < 1e-12);
+        assert!((schedule.at(100) - 0.1).abs() < 1e-12 && (schedule.at(500) - 0.1).abs() < 1e-12);
+    }
+
+    #[test]
+    fn chains_nest() {
+        let schedule =
+            Schedule::linear(1.0, 0.0).then(10, Schedule::constant(5.0).warmup(5).then(7, 9.0.into()));
+        let at: Vec<f64> = [0, 5, 10, 14, 16, 17, 99].iter().map(|&s| schedule.at(s)).collect();
+        assert_eq!(at, [1.0, 0.5, 1.0, 5.0, 5.0, 9.0, 9.0]);
+    }
+
+    #[test]
+    fn a_run_of_one_step_is_defined() {
+        for schedule in [Schedule::one_cycle(0.1), Schedule::cosine(0.1), Schedule::linear(0.1, 0.0)] {
+            let lr = schedule.clone().warmup(3).over(1, 1).at(0);
+            assert!(lr.is_finite() && schedule.over(1, 1).at(0).is_finite());
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "cosine schedule: the length of the run is not known")]
+    fn a_schedule_that_needs_the_length_says_so() {
+        Schedule::cosine(0.1).at(0);
+    }
+}

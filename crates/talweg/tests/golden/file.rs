@@ -46,7 +46,8 @@ impl Golden {
             panic!("{}: cases are no list", path.display())
         };
         let tensors = SafeTensors::deserialize(&bytes).expect("a whole safetensors file");
-        let arrays = tensors.iter().map(|(name, view)| (name.to_string(), Array::decode(name, &view))).collect();
+        let arrays =
+            tensors.iter().map(|(name, view)| (name.to_string(), Array::decode(name, &view))).collect();
         let dtype = if meta["dtype"] == "f32" { DType::F32 } else { DType::F64 };
         assert!(!cases.is_empty(), "{}: no cases", path.display());
         Golden { dtype, cases: cases.into_iter().map(Case).collect(), arrays }
@@ -98,10 +99,15 @@ impl Array {
     /// As a tensor: floats in `dtype`, integers as i64.
     pub(crate) fn tensor(&self, dtype: DType) -> Tensor {
         if self.integer {
-            return Tensor::from_slice(&self.data.iter().map(|&x| x as i64).collect::<Vec<_>>(), &self.shape[..]);
+            return Tensor::from_slice(
+                &self.data.iter().map(|&x| x as i64).collect::<Vec<_>>(),
+                &self.shape[..],
+            );
         }
         match dtype {
-            DType::F32 => Tensor::from_slice(&self.data.iter().map(|&x| x as f32).collect::<Vec<_>>(), &self.shape[..]),
+            DType::F32 => {
+                Tensor::from_slice(&self.data.iter().map(|&x| x as f32).collect::<Vec<_>>(), &self.shape[..])
+            }
             _ => Tensor::from_slice(&self.data, &self.shape[..]),
         }
     }
@@ -206,7 +212,9 @@ impl Judge {
             let apart = |(_, (x, y)): &(usize, (&f64, &f64))| (*x - *y).abs();
             apart(a).total_cmp(&apart(b))
         });
-        let place = first.map_or("(lengths differ)".to_string(), |(i, (a, b))| format!("at {i}: got {a:e}, expected {b:e}"));
+        let place = first.map_or("(lengths differ)".to_string(), |(i, (a, b))| {
+            format!("at {i}: got {a:e}, expected {b:e}")
+        });
         self.note(error, format!("{name} {place}"));
     }
 
@@ -226,6 +234,33 @@ impl Judge {
         self.seen.retain(|(error, _)| *error > self.limit);
         self.seen.sort_by(|a, b| b.0.total_cmp(&a.0));
         let lines: Vec<String> = self.seen.iter().take(30).map(|(e, t)| format!("  {e:.1e}  {t}")).collect();
-        assert!(lines.is_empty(), "{}: {} past {:e}:\n{}", self.what, self.seen.len(), self.limit, lines.join("\n"));
+        assert!(
+            lines.is_empty(),
+            "{}: {} past {:e}:\n{}",
+            self.what,
+            self.seen.len(),
+            self.limit,
+            lines.join("\n")
+        );
     }
+}
+
+#[test]
+fn the_judge_sees_every_kind_of_difference() {
+    assert_eq!(relative(&[1.0, 2.0], &[1.0, 2.0]), 0.0);
+    assert_eq!(relative(&[1.0, 2.5], &[1.0, -5.0]), 1.5);
+    assert_eq!(relative(&[0.0], &[0.0]), 0.0);
+    assert_eq!(relative(&[1e-30], &[0.0]), f64::INFINITY);
+    assert_eq!(relative(&[1.0, f64::NAN, 2.0], &[1.0, 1.0, 2.0]), f64::INFINITY);
+    assert_eq!(relative(&[1.0], &[1.0, 2.0]), f64::INFINITY);
+    let failed = |got: &Tensor, want: &Array| {
+        let mut judge = Judge::new("a wrong tensor", 1e-5);
+        judge.tensor("x", got, want);
+        std::panic::catch_unwind(|| judge.finish()).is_err()
+    };
+    let want = Array { shape: vec![2], data: vec![1.0, 2.0], integer: false };
+    assert!(!failed(&Tensor::from_slice(&[1.0f32, 2.00001], [2]), &want));
+    assert!(failed(&Tensor::from_slice(&[1.0f32, 2.0001], [2]), &want));
+    assert!(failed(&Tensor::from_slice(&[1.0f32, 2.0], [1, 2]), &want), "another shape");
+    assert!(std::panic::catch_unwind(|| Judge::new("nothing", 1.0).finish()).is_err());
 }

@@ -2,4 +2,5 @@
 //! errors are measured.
 
 mod file;
+mod layers;
 mod models;

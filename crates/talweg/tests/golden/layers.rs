@@ -1,0 +1,106 @@
+//! Single layers in tensor operations: output, and gradients by the input and every parameter.
+
+use talweg_tensor::{Conv2dOptions, Create, Pool2dOptions, Tensor, grad_from};
+
+use crate::file::{Case, DTYPES, Golden, Judge, data};
+
+/// What a layer reads: the input first, then the parameters that the file has for it.
+struct Leaves(Vec<(&'static str, Tensor)>);
+
+impl Leaves {
+    fn read(golden: &Golden, case: &Case) -> Leaves {
+        let leaf = |key| {
+            let array = golden.find(&format!("{}/{key}", case.name()))?;
+            Some((key, array.tensor(golden.dtype).requires_grad()))
+        };
+        Leaves(["x", "weight", "bias"].into_iter().filter_map(leaf).collect())
+    }
+
+    fn find(&self, key: &str) -> Option<&Tensor> {
+        self.0.iter().find(|(name, _)| *name == key).map(|(_, x)| x)
+    }
+
+    fn get(&self, key: &str) -> &Tensor {
+        self.find(key).unwrap_or_else(|| panic!("no {key}"))
+    }
+}
+
+fn conv2d(leaves: &Leaves, case: &Case) -> Tensor {
+    assert_eq!(leaves.find("bias").is_some(), case.flag("bias"), "{}", case.name());
+    let options = Conv2dOptions {
+        stride: case.pair("stride"),
+        padding: case.pair("padding"),
+        dilation: case.pair("dilation"),
+        groups: case.size("groups"),
+    };
+    leaves.get("x").conv2d(leaves.get("weight"), leaves.find("bias"), &options)
+}
+
+fn pool_options(case: &Case) -> Pool2dOptions {
+    Pool2dOptions {
+        kernel: case.pair("kernel"),
+        stride: Some(case.pair("stride")),
+        padding: case.pair("padding"),
+        ..Pool2dOptions::default()
+    }
+}
+
+fn avg_pool2d(leaves: &Leaves, case: &Case) -> Tensor {
+    let count_include_pad = case.flag("count_include_pad");
+    leaves.get("x").avg_pool2d(&Pool2dOptions { count_include_pad, ..pool_options(case) })
+}
+
+/// Replays every case of these operations, and checks that the file has some of each.
+fn replay(operations: &[&str], forward: impl Fn(&Leaves, &Case) -> Tensor) {
+    for (dtype, _, limit) in DTYPES {
+        let golden = Golden::read(&data(), "layers", dtype);
+        let mut judge = Judge::new(format!("{}, {dtype}", operations.join(", ")), limit);
+        for operation in operations {
+            assert!(golden.cases.iter().any(|c| c.text("op") == *operation), "no case of {operation}");
+        }
+        for case in golden.cases.iter().filter(|c| operations.contains(&c.text("op"))) {
+            let leaves = Leaves::read(&golden, case);
+            let at = |key: &str| format!("{}/{key}", case.name());
+            let y = forward(&leaves, case);
+            judge.tensor(&at("y"), &y, golden.array(&at("y")));
+            let xs: Vec<&Tensor> = leaves.0.iter().map(|(_, x)| x).collect();
+            // The gradient that is itself recorded comes from other formulas than the fast one.
+            for create in [Create::Value, Create::Graph] {
+                let grads = grad_from(&[&y], &[&golden.tensor(&at("dy"))], &xs, create);
+                for ((key, _), grad) in leaves.0.iter().zip(&grads) {
+                    let key = at(&format!("d{key}"));
+                    judge.tensor(&format!("{key} ({create:?})"), grad, golden.array(&key));
+                }
+            }
+        }
+        judge.finish();
+    }
+}
+
+#[test]
+fn linear() {
+    replay(&["linear"], |l, _| l.get("x").linear(l.get("weight"), l.find("bias")));
+}
+
+#[test]
+fn convolutions() {
+    replay(&["conv2d"], conv2d);
+}
+
+#[test]
+fn pools() {
+    replay(&["max_pool2d", "avg_pool2d"], |l, case| match case.text("op") {
+        "max_pool2d" => l.get("x").max_pool2d(&pool_options(case)),
+        _ => avg_pool2d(l, case),
+    });
+}
+
+#[test]
+fn activations() {
+    replay(&["relu", "gelu", "sigmoid", "tanh"], |l, case| match case.text("op") {
+        "relu" => l.get("x").relu(),
+        "gelu" => l.get("x").gelu(),
+        "sigmoid" => l.get("x").sigmoid(),
+        _ => l.get("x").tanh(),
+    });
+}

@@ -20,9 +20,11 @@ CASES = [
     ("adam_weight_decay", "adam", dict(lr=0.01, weight_decay=0.1)),
     ("adam_betas_eps", "adam", dict(lr=0.05, betas=(0.8, 0.95), eps=1e-3)),
     ("adam_beta1_zero", "adam", dict(lr=0.05, betas=(0.0, 0.9), eps=1e-6)),
+    ("adam_amsgrad", "adam", dict(lr=0.05, betas=(0.5, 0.6), amsgrad=True, weight_decay=0.05)),
     ("adamw", "adamw", dict(lr=0.01)),
     ("adamw_weight_decay", "adamw", dict(lr=0.01, weight_decay=0.3)),
     ("adamw_no_decay", "adamw", dict(lr=0.02, betas=(0.9, 0.95), weight_decay=0.0)),
+    ("adamw_amsgrad", "adamw", dict(lr=0.05, betas=(0.5, 0.6), amsgrad=True)),
     ("rmsprop", "rmsprop", dict(lr=0.01)),
     ("rmsprop_momentum", "rmsprop", dict(lr=0.01, alpha=0.9, momentum=0.9)),
     ("rmsprop_centered", "rmsprop", dict(lr=0.01, alpha=0.95, centered=True)),
@@ -37,8 +39,8 @@ CASES = [
 # Every option is written out, so that a reader needs no knowledge of the reference's defaults.
 DEFAULTS = {
     "sgd": dict(momentum=0.0, dampening=0.0, weight_decay=0.0, nesterov=False),
-    "adam": dict(betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0),
-    "adamw": dict(betas=(0.9, 0.999), eps=1e-8, weight_decay=0.01),
+    "adam": dict(betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0, amsgrad=False),
+    "adamw": dict(betas=(0.9, 0.999), eps=1e-8, weight_decay=0.01, amsgrad=False),
     "rmsprop": dict(alpha=0.99, eps=1e-8, weight_decay=0.0, momentum=0.0, centered=False),
     "adagrad": dict(lr_decay=0.0, weight_decay=0.0, initial_accumulator_value=0.0, eps=1e-10),
 }

@@ -18,19 +18,24 @@ CASES = [
     ("linear_decay", "linear", dict(start_factor=1.0, end_factor=0.2, total_iters=16), 0.1, 20),
     ("multi_step", "multi_step", dict(milestones=[5, 12, 20], gamma=0.1), 0.3, 30),
     ("one_cycle", "one_cycle", dict(max_lr=0.1, total_steps=50), 0.1, 50),
-    ("one_cycle_linear", "one_cycle",
-     dict(max_lr=0.2, total_steps=40, pct_start=0.25, anneal_strategy="linear", div_factor=10.0, final_div_factor=100.0), 0.1, 40),
-    ("one_cycle_three", "one_cycle", dict(max_lr=0.1, total_steps=60, three_phase=True), 0.1, 60),
-    ("warmup_then_cosine", "warmup_cosine", dict(warmup=8, total=40, start_factor=0.05, eta_min=0.001), 0.1, 40),
+    ("one_cycle_short", "one_cycle", dict(max_lr=0.2, total_steps=7), 0.1, 7),
+    ("one_cycle_100", "one_cycle", dict(max_lr=1e-3, total_steps=100), 0.1, 100),
+    ("linear_then_cosine", "warmup_cosine", dict(start_factor=0.05, iters=8, at=8, total=40, eta_min=0.001), 0.1, 40),
+    # A warm-up of (step + 1) / 8: it reaches the full rate in its own last step.
+    ("warmup_then_cosine", "warmup_cosine", dict(start_factor=1 / 8, iters=7, at=8, total=40, eta_min=0.001), 0.1, 40),
+    ("warmup_then_exponential", "warmup_exponential", dict(start_factor=1 / 5, iters=4, at=5, gamma=0.9), 0.2, 30),
 ]
 ONE_CYCLE = dict(pct_start=0.3, anneal_strategy="cos", div_factor=25.0, final_div_factor=1e4, three_phase=False)
 
 
 def build(kind, o, options):
-    if kind == "warmup_cosine":
-        warm = S.LinearLR(o, options["start_factor"], 1.0, options["warmup"])
-        cosine = S.CosineAnnealingLR(o, options["total"] - options["warmup"], options["eta_min"])
-        return S.SequentialLR(o, [warm, cosine], [options["warmup"]])
+    if kind in ("warmup_cosine", "warmup_exponential"):
+        warm = S.LinearLR(o, options["start_factor"], 1.0, options["iters"])
+        if kind == "warmup_cosine":
+            rest = S.CosineAnnealingLR(o, options["total"] - options["at"], options["eta_min"])
+        else:
+            rest = S.ExponentialLR(o, options["gamma"])
+        return S.SequentialLR(o, [warm, rest], [options["at"]])
     return {
         "step": S.StepLR, "exponential": S.ExponentialLR, "cosine": S.CosineAnnealingLR,
         "linear": S.LinearLR, "multi_step": S.MultiStepLR, "one_cycle": S.OneCycleLR,

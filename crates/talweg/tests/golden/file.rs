@@ -17,6 +17,7 @@ pub(crate) struct Golden {
 }
 
 /// Numbers as f64 (f32 and the class indices fit without loss) with their shape.
+#[derive(Clone)]
 pub(crate) struct Array {
     pub(crate) shape: Vec<usize>,
     pub(crate) data: Vec<f64>,

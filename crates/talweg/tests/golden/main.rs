@@ -4,3 +4,5 @@
 mod file;
 mod layers;
 mod models;
+mod optimizers;
+mod schedules;

@@ -13,7 +13,7 @@ use talweg_kernels::pool2d::Pool2d;
 
 use crate::dtype::DType;
 use crate::layout::Layout;
-use crate::ops::{ArgReduce, Binary, Compare, Reduce, Unary, Update};
+use crate::ops::{ArgReduce, Binary, Compare, CrossEntropyKernel, Reduce, Unary, Update};
 use crate::random::Draw;
 use crate::shape::{AxisSet, Shape};
 
@@ -154,6 +154,19 @@ pub enum Kernel {
     AvgPool2d(Pool2d),
     /// Its gradient: input `dy`.
     AvgPool2dGrad(Pool2d),
+    /// Softmax along the last axis.
+    Softmax,
+    /// Its gradient: inputs `y`, `dy`.
+    SoftmaxGrad,
+    /// The logarithm of the softmax along the last axis.
+    LogSoftmax,
+    /// Its gradient: inputs `y`, `dy`.
+    LogSoftmaxGrad,
+    /// The cross-entropy: inputs logits `[.., classes]`, target `[..]` and, if there, a factor for each class; two
+    /// outputs, the loss and the softmax.
+    CrossEntropy(CrossEntropyKernel),
+    /// Its gradient: inputs `dy`, the softmax, the target and, if there, the factors.
+    CrossEntropyGrad(CrossEntropyKernel),
     /// Rows `index` of a table: inputs table `[n, ..]`, index.
     GatherRows,
     /// A zeroed table with rows added in: inputs values, index.

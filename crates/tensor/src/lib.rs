@@ -42,8 +42,11 @@ pub use backend::{Backend, CustomKernel, Device, HostArray, HostArrayMut, Kernel
 pub use dtype::{DType, Element};
 pub use layout::Layout;
 pub use op::{MultiOp, Op, OpError, Saved, Spec, apply, apply_multi, try_apply};
-pub use ops::{ArgReduce, Binary, Compare, Conv2dOptions, Pool2dOptions, Reduce, Unary};
-pub use ops::Update;
+pub use ops::{
+    ArgReduce, Binary, BinaryCrossEntropyOptions, BinaryCrossEntropyWithLogitsOptions, Compare,
+    Conv2dOptions, CrossEntropyKernel, CrossEntropyOptions, NllLossOptions, Pool2dOptions, Reduce, Reduction,
+    Unary, Update,
+};
 pub use param::{Buffer, Param};
 pub use random::{Distribution, Draw, Rng};
 pub use shape::{Axes, AxisSet, MAX_RANK, Shape};

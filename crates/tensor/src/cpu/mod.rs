@@ -2,11 +2,13 @@
 
 mod conv2d;
 mod copy;
+mod cross_entropy;
 mod elementwise;
 mod index;
 mod matmul;
 mod pool2d;
 mod reduce;
+mod softmax;
 mod update;
 
 use talweg_kernels::{Buffer, Pod};
@@ -104,6 +106,12 @@ impl Backend for Cpu {
             Kernel::MaxPool2dGrad(s) => pool2d::max_pool2d_grad(s, &inputs[0], &inputs[1], out),
             Kernel::AvgPool2d(s) => pool2d::avg_pool2d(s, &inputs[0], out),
             Kernel::AvgPool2dGrad(s) => pool2d::avg_pool2d_grad(s, &inputs[0], out),
+            Kernel::Softmax => softmax::softmax(&inputs[0], out),
+            Kernel::SoftmaxGrad => softmax::softmax_grad(&inputs[0], &inputs[1], out),
+            Kernel::LogSoftmax => softmax::log_softmax(&inputs[0], out),
+            Kernel::LogSoftmaxGrad => softmax::log_softmax_grad(&inputs[0], &inputs[1], out),
+            Kernel::CrossEntropy(s) => cross_entropy::cross_entropy(s, inputs, outputs),
+            Kernel::CrossEntropyGrad(s) => cross_entropy::cross_entropy_grad(s, inputs, out),
             Kernel::GatherRows => index::gather_rows(&inputs[0], &inputs[1], out),
             Kernel::ScatterRows => index::scatter_rows(&inputs[0], &inputs[1], out),
             Kernel::Gather(axis) => index::gather(*axis, &inputs[0], &inputs[1], out),

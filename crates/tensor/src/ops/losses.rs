@@ -1,0 +1,178 @@
+//! Losses made of other operations, and what becomes of the losses of a batch.
+
+use crate::op::OpError;
+use crate::ops::cross_entropy::{check_target, check_weight, kept, no_such_class};
+use crate::tensor::Tensor;
+
+/// What becomes of the losses of the elements or rows of a batch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reduction {
+    /// Their mean.
+    #[default]
+    Mean,
+    /// Their sum.
+    Sum,
+    /// Nothing: they stay as they are.
+    None,
+}
+
+impl Reduction {
+    /// The losses' mean, their sum, or the losses.
+    pub(super) fn apply(self, losses: &Tensor) -> Tensor {
+        match self {
+            Reduction::Mean => losses.mean(..),
+            Reduction::Sum => losses.sum(..),
+            Reduction::None => losses.clone(),
+        }
+    }
+}
+
+/// How [`Tensor::nll_loss`] counts: see [`crate::CrossEntropyOptions`].
+#[derive(Clone, Debug, Default)]
+pub struct NllLossOptions {
+    /// A factor for each class, `[classes]`; all 1 by default.
+    pub weight: Option<Tensor>,
+    /// Targets with this number take no part. None by default.
+    pub ignore_index: Option<i64>,
+    /// What becomes of the losses of the rows.
+    pub reduction: Reduction,
+}
+
+/// Losses compare numbers one by one: predictions `[n, 1]` beside targets `[n]` would broadcast to `[n, n]`.
+#[track_caller]
+pub(super) fn assert_same_shape(name: &str, x: &Tensor, target: &Tensor) {
+    if x.shape() == target.shape() {
+        return;
+    }
+    let hint = if x.numel() == target.numel() { "; reshape one of them" } else { "" };
+    panic!("{name}: input {} and target {} must have one shape{hint}", x.shape(), target.shape());
+}
+
+#[track_caller]
+fn assert_fits(check: Result<(), OpError>) {
+    if let Err(error) = check {
+        panic!("{error}");
+    }
+}
+
+impl Tensor {
+    /// The squared error, `loss = (x − target)²` for each element.
+    ///
+    /// # Shapes
+    /// Input and target of one shape, to `[]`, or to that shape without reduction.
+    ///
+    /// # Gradient
+    /// `dx = 2 dy (x − target)`, for a mean over the number of elements; `dtarget = −dx`.
+    ///
+    /// # Panics
+    /// When the shapes differ (they do not broadcast), or the inputs are not floating-point of one type.
+    ///
+    /// # Examples
+    /// ```
+    /// # use talweg_tensor::{Reduction, Tensor};
+    /// let (x, target) = (Tensor::from_slice(&[1.0f32, 2.0], [2]), Tensor::from_slice(&[3.0f32, 1.0], [2]));
+    /// assert_eq!(x.mse_loss(&target, Reduction::Mean).item(), 2.5);
+    /// assert_eq!(x.mse_loss(&target, Reduction::None).to_vec::<f32>(), [4.0, 1.0]);
+    /// ```
+    #[track_caller]
+    pub fn mse_loss(&self, target: &Tensor, reduction: Reduction) -> Tensor {
+        assert_same_shape("mse_loss", self, target);
+        reduction.apply(&(self - target).square())
+    }
+
+    /// The negative log-likelihood of class numbers, `loss = −w[target] x[target]` for each row of log-probabilities,
+    /// as [`Tensor::log_softmax`] gives them; [`Tensor::cross_entropy`] does both at once. The mean divides by
+    /// `Σ w[target]`.
+    ///
+    /// # Shapes
+    /// Log-probabilities `[n, classes]` or `[n, classes, ..]`, target `[n]` or `[n, ..]`, to `[]`, or to the target's
+    /// shape without reduction.
+    ///
+    /// # Gradient
+    /// `dx[target] = −w[target] dy`, for a mean over `Σ w[target]`; 0 elsewhere.
+    ///
+    /// # Panics
+    /// When a target is no class, or shapes or types do not fit.
+    ///
+    /// # Examples
+    /// ```
+    /// # use talweg_tensor::{NllLossOptions, Tensor};
+    /// let x = Tensor::from_slice(&[-1.0f32, -2.0, -3.0, -4.0], [2, 2]);
+    /// let loss = x.nll_loss(&Tensor::from_slice(&[1i64, 0], [2]), &NllLossOptions::default());
+    /// assert_eq!(loss.item(), 2.5);
+    /// ```
+    #[track_caller]
+    pub fn nll_loss(&self, target: &Tensor, options: &NllLossOptions) -> Tensor {
+        let NllLossOptions { weight, ignore_index, reduction } = options;
+        assert_fits(check_target("nll_loss", &self.spec(), &target.spec()));
+        let classes = self.size(1);
+        for (flat, class) in target.to_vec::<i64>().into_iter().enumerate() {
+            let known = (0..classes as i64).contains(&class) || *ignore_index == Some(class);
+            assert!(known, "{}", no_such_class("nll_loss", class, flat, target.shape(), classes));
+        }
+        let (class, mut factors) = kept(target, *ignore_index, self.dtype());
+        let out = factors.eq(&Tensor::full([], 0.0, self.dtype()));
+        if let Some(weight) = weight {
+            assert_fits(check_weight("nll_loss", &self.spec(), &weight.spec()));
+            factors = factors * weight.index_rows(&class);
+        }
+        let losses = -(self.gather(1, &class.unsqueeze(1)).squeeze(1) * &factors);
+        // Chosen, not multiplied: an ignored row may hold an infinity.
+        let losses = out.select(&Tensor::full([], 0.0, self.dtype()), &losses);
+        match reduction {
+            Reduction::Mean => losses.sum(..) / factors.sum(..),
+            _ => reduction.apply(&losses),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{CrossEntropyOptions, DType, Rng};
+
+    fn target() -> Tensor {
+        Tensor::from_slice(&[2i64, 0, 1, 2], [4])
+    }
+
+    fn options(reduction: Reduction) -> NllLossOptions {
+        let weight = Tensor::from_slice(&[0.5f64, 1.0, 2.0], [3]);
+        NllLossOptions { weight: Some(weight), ignore_index: Some(1), reduction }
+    }
+
+    crate::cases! {
+        mse_loss: |x| x[0].mse_loss(x[1], Reduction::Mean); shapes [[2, 3], [2, 3]] [[], []]  refuses [[2, 1], [2]];
+        mse_loss_sum: |x| x[0].mse_loss(x[1], Reduction::Sum); shapes [[2, 3], [2, 3]] [[0], [0]];
+        nll_loss: |x| x[0].nll_loss(&target(), &options(Reduction::Mean)); shapes [[4, 3]]  refuses [[4, 4]] [[3, 3]] [[4]];
+        nll_loss_of_positions: |x| x[0].nll_loss(&target().reshape([2, 2]), &options(Reduction::None)); shapes [[2, 3, 2]];
+    }
+
+    #[test]
+    fn cross_entropy_is_the_likelihood_of_log_softmax() {
+        let x = Rng::seed(8).normal([4, 3], 0.0, 1.0, DType::F64);
+        for reduction in [Reduction::Mean, Reduction::Sum, Reduction::None] {
+            let NllLossOptions { weight, ignore_index, .. } = options(reduction);
+            let whole = CrossEntropyOptions { weight, ignore_index, reduction, label_smoothing: 0.0 };
+            let a = x.log_softmax(1).nll_loss(&target(), &options(reduction)).to_vec::<f64>();
+            let b = x.cross_entropy(&target(), &whole).to_vec::<f64>();
+            assert!(
+                a.len() == b.len() && a.iter().zip(&b).all(|(a, b)| (a - b).abs() < 1e-14),
+                "{a:?} {b:?}"
+            );
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "nll_loss: the target in row 0 is class 2, but there are 2 classes, 0 to 1")]
+    fn a_class_that_does_not_exist() {
+        Tensor::ones([4, 2], DType::F32).nll_loss(&target(), &NllLossOptions::default());
+    }
+
+    #[test]
+    #[should_panic(
+        expected = "mse_loss: input [2, 1] and target [2] must have one shape; reshape one of them"
+    )]
+    fn a_column_beside_a_row() {
+        Tensor::ones([2, 1], DType::F32).mse_loss(&Tensor::ones([2], DType::F32), Reduction::Mean);
+    }
+}

@@ -13,25 +13,26 @@ pub(crate) const CHUNK: usize = 16 * 1024;
 /// Defines a function whose body is compiled once for every instruction set and picked at run time.
 ///
 /// The body is inlined into wrappers that carry `#[target_feature]`, where the compiler turns its loops into vector
-/// code of that width. Generic parameters stand in square brackets: `fn name[T: Float](x: &[T]) { ... }`.
+/// code of that width. Generic parameters stand in square brackets: `fn name[T: Float](x: &[T]) { ... }`. Inside, the
+/// constant `FUSED` tells whether this version has fused multiply-add.
 macro_rules! multiversion {
     ($($(#[$attribute:meta])* $visibility:vis fn $name:ident $([$($g:ident: $bound:path),*])?
         ($($argument:ident: $type:ty),* $(,)?) $(-> $out:ty)? $body:block)*) => { $(
         $(#[$attribute])*
         $visibility fn $name $(<$($g: $bound),*>)? ($($argument: $type),*) $(-> $out)? {
             #[inline(always)]
-            fn body $(<$($g: $bound),*>)? ($($argument: $type),*) $(-> $out)? $body
+            fn body<const FUSED: bool, $($($g: $bound),*)?>($($argument: $type),*) $(-> $out)? $body
 
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx2,fma")]
             fn avx2 $(<$($g: $bound),*>)? ($($argument: $type),*) $(-> $out)? {
-                body $(::<$($g),*>)? ($($argument),*)
+                body::<true, $($($g),*)?>($($argument),*)
             }
 
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")]
             fn avx512 $(<$($g: $bound),*>)? ($($argument: $type),*) $(-> $out)? {
-                body $(::<$($g),*>)? ($($argument),*)
+                body::<true, $($($g),*)?>($($argument),*)
             }
 
             match $crate::dispatch::isa() {
@@ -42,7 +43,7 @@ macro_rules! multiversion {
                 #[cfg(target_arch = "x86_64")]
                 $crate::Isa::Avx2 => unsafe { avx2 $(::<$($g),*>)? ($($argument),*) },
                 // The vectors of aarch64 belong to its baseline, so that the plain body has them already.
-                _ => body $(::<$($g),*>)? ($($argument),*),
+                _ => body::<{ cfg!(target_arch = "aarch64") }, $($($g),*)?>($($argument),*),
             }
         }
     )* };
@@ -112,15 +113,19 @@ unsafe fn same<A: Copy, B: Copy>(x: A) -> B {
 }
 
 /// Evaluates a formula given for both types at a number of either.
+///
+/// Without fused multiply-add, single precision is computed in double precision and rounded once: the lane functions
+/// of `f32` are made of such steps, each of which would be a library call.
 #[inline(always)]
-pub(crate) fn formula1<T: Float>(
+pub(crate) fn formula1<const FUSED: bool, T: Float>(
     x: T,
     single: impl Fn(Lane<f32>) -> Lane<f32>,
     double: impl Fn(Lane<f64>) -> Lane<f64>,
 ) -> T {
     match T::KIND {
         // SAFETY: the kind says that T is f32.
-        FloatKind::F32 => unsafe { same(single(Lane(same(x))).0) },
+        FloatKind::F32 if FUSED => unsafe { same(single(Lane(same(x))).0) },
+        FloatKind::F32 => T::from_f64(double(Lane(x.to_f64())).0),
         // SAFETY: the kind says that T is f64.
         FloatKind::F64 => unsafe { same(double(Lane(same(x))).0) },
     }
@@ -128,7 +133,7 @@ pub(crate) fn formula1<T: Float>(
 
 /// Evaluates a formula of two arguments given for both types at numbers of either.
 #[inline(always)]
-pub(crate) fn formula2<T: Float>(
+pub(crate) fn formula2<const FUSED: bool, T: Float>(
     a: T,
     b: T,
     single: impl Fn(Lane<f32>, Lane<f32>) -> Lane<f32>,
@@ -136,7 +141,8 @@ pub(crate) fn formula2<T: Float>(
 ) -> T {
     match T::KIND {
         // SAFETY: the kind says that T is f32.
-        FloatKind::F32 => unsafe { same(single(Lane(same(a)), Lane(same(b))).0) },
+        FloatKind::F32 if FUSED => unsafe { same(single(Lane(same(a)), Lane(same(b))).0) },
+        FloatKind::F32 => T::from_f64(double(Lane(a.to_f64()), Lane(b.to_f64())).0),
         // SAFETY: the kind says that T is f64.
         FloatKind::F64 => unsafe { same(double(Lane(same(a)), Lane(same(b))).0) },
     }
@@ -144,8 +150,14 @@ pub(crate) fn formula2<T: Float>(
 
 /// e^x as [`Lane`] computes it.
 #[inline(always)]
-pub(crate) fn exp<T: Float>(x: T) -> T {
-    formula1(x, Lane::<f32>::exp, Lane::<f64>::exp)
+pub(crate) fn exp<const FUSED: bool, T: Float>(x: T) -> T {
+    formula1::<FUSED, T>(x, Lane::<f32>::exp, Lane::<f64>::exp)
+}
+
+/// ln(x) as [`Lane`] computes it.
+#[inline(always)]
+pub(crate) fn ln<const FUSED: bool, T: Float>(x: T) -> T {
+    formula1::<FUSED, T>(x, Lane::<f32>::ln, Lane::<f64>::ln)
 }
 
 #[cfg(test)]

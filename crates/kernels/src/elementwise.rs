@@ -50,13 +50,13 @@ pub trait Compare {
 }
 
 #[inline(always)]
-fn apply<F: Map, T: Float>(x: T) -> T {
-    formula1(x, F::f32, F::f64)
+fn apply<const FUSED: bool, F: Map, T: Float>(x: T) -> T {
+    formula1::<FUSED, T>(x, F::f32, F::f64)
 }
 
 #[inline(always)]
-fn apply2<F: Zip, T: Float>(a: T, b: T) -> T {
-    formula2(a, b, F::f32, F::f64)
+fn apply2<const FUSED: bool, F: Zip, T: Float>(a: T, b: T) -> T {
+    formula2::<FUSED, T>(a, b, F::f32, F::f64)
 }
 
 /// out\[i\] = f(x\[i\]).
@@ -92,7 +92,7 @@ pub fn zip<F: Zip, T: Float>(a: &[T], b: &[T], out: &mut [T]) {
         } else if b.len() == n {
             zip_part_left::<F, T>(a[0], &b[range], part);
         } else {
-            part.fill(apply2::<F, T>(a[0], b[0]));
+            zip_part_scalars::<F, T>(a[0], b[0], part);
         }
     });
 }
@@ -272,50 +272,54 @@ pub fn to_bool<A: Pod>(x: &[A], out: &mut [u8]) {
 multiversion! {
     fn map_part[F: Map, T: Float](x: &[T], out: &mut [T]) {
         for (y, &x) in out.iter_mut().zip(x) {
-            *y = apply::<F, T>(x);
+            *y = apply::<FUSED, F, T>(x);
         }
     }
 
     fn map_part_in_place[F: Map, T: Float](x: &mut [T]) {
         for x in x {
-            *x = apply::<F, T>(*x);
+            *x = apply::<FUSED, F, T>(*x);
         }
     }
 
     fn zip_part[F: Zip, T: Float](a: &[T], b: &[T], out: &mut [T]) {
         for ((y, &a), &b) in out.iter_mut().zip(a).zip(b) {
-            *y = apply2::<F, T>(a, b);
+            *y = apply2::<FUSED, F, T>(a, b);
         }
     }
 
     fn zip_part_right[F: Zip, T: Float](a: &[T], b: T, out: &mut [T]) {
         for (y, &a) in out.iter_mut().zip(a) {
-            *y = apply2::<F, T>(a, b);
+            *y = apply2::<FUSED, F, T>(a, b);
         }
     }
 
     fn zip_part_left[F: Zip, T: Float](a: T, b: &[T], out: &mut [T]) {
         for (y, &b) in out.iter_mut().zip(b) {
-            *y = apply2::<F, T>(a, b);
+            *y = apply2::<FUSED, F, T>(a, b);
         }
+    }
+
+    fn zip_part_scalars[F: Zip, T: Float](a: T, b: T, out: &mut [T]) {
+        out.fill(apply2::<FUSED, F, T>(a, b));
     }
 
     fn zip_part_in_place[F: Zip, T: Float](a: &mut [T], b: &[T]) {
         for (a, &b) in a.iter_mut().zip(b) {
-            *a = apply2::<F, T>(*a, b);
+            *a = apply2::<FUSED, F, T>(*a, b);
         }
     }
 
     fn zip_part_in_place_right[F: Zip, T: Float](a: &mut [T], b: T) {
         for a in a {
-            *a = apply2::<F, T>(*a, b);
+            *a = apply2::<FUSED, F, T>(*a, b);
         }
     }
 
     fn zip_rows_part[F: Zip, T: Float](a: &[T], row: &[T], out: &mut [T]) {
         for (a, out) in a.chunks_exact(row.len()).zip(out.chunks_exact_mut(row.len())) {
             for ((y, &a), &b) in out.iter_mut().zip(a).zip(row) {
-                *y = apply2::<F, T>(a, b);
+                *y = apply2::<FUSED, F, T>(a, b);
             }
         }
     }
@@ -340,23 +344,26 @@ multiversion! {
         }
     }
 
-    fn select_part[T: Pod](cond: &[u8], a: &[T], b: &[T], out: &mut [T]) {
+    fn select_bits[B: Bits](cond: &[u8], a: &[B], b: &[B], out: &mut [B]) {
         let n = out.len();
         if a.len() == n && b.len() == n {
             for (((y, &cond), &a), &b) in out.iter_mut().zip(cond).zip(a).zip(b) {
-                *y = if cond != 0 { a } else { b };
+                *y = B::pick(cond, a, b);
             }
         } else if a.len() == n {
+            let b = b[0];
             for ((y, &cond), &a) in out.iter_mut().zip(cond).zip(a) {
-                *y = if cond != 0 { a } else { b[0] };
+                *y = B::pick(cond, a, b);
             }
         } else if b.len() == n {
+            let a = a[0];
             for ((y, &cond), &b) in out.iter_mut().zip(cond).zip(b) {
-                *y = if cond != 0 { a[0] } else { b };
+                *y = B::pick(cond, a, b);
             }
         } else {
+            let (a, b) = (a[0], b[0]);
             for (y, &cond) in out.iter_mut().zip(cond) {
-                *y = if cond != 0 { a[0] } else { b[0] };
+                *y = B::pick(cond, a, b);
             }
         }
     }
@@ -390,6 +397,46 @@ multiversion! {
             *y += alpha * x;
         }
     }
+}
+
+/// An unsigned integer that stands for a number of its size in [`select`].
+trait Bits: Copy {
+    /// `a` where `cond` is not 0, else `b`: by masks, because a choice between two loads is compiled to branches.
+    fn pick(cond: u8, a: Self, b: Self) -> Self;
+}
+
+macro_rules! bits {
+    ($($t:ty)*) => { $(
+        impl Bits for $t {
+            #[inline(always)]
+            fn pick(cond: u8, a: Self, b: Self) -> Self {
+                let mask = <$t>::from(cond != 0).wrapping_neg();
+                (a & mask) | (b & !mask)
+            }
+        }
+    )* };
+}
+bits!(u8 u16 u32 u64);
+
+fn select_part<T: Pod>(cond: &[u8], a: &[T], b: &[T], out: &mut [T]) {
+    match size_of::<T>() {
+        1 => select_bits::<u8>(cond, as_bits(a), as_bits(b), as_bits_mut(out)),
+        2 => select_bits::<u16>(cond, as_bits(a), as_bits(b), as_bits_mut(out)),
+        4 => select_bits::<u32>(cond, as_bits(a), as_bits(b), as_bits_mut(out)),
+        _ => select_bits::<u64>(cond, as_bits(a), as_bits(b), as_bits_mut(out)),
+    }
+}
+
+fn as_bits<T: Pod, B: Bits>(x: &[T]) -> &[B] {
+    assert!(size_of::<T>() == size_of::<B>() && align_of::<T>() == align_of::<B>());
+    // SAFETY: size and alignment agree, and every bit pattern is valid for both.
+    unsafe { std::slice::from_raw_parts(x.as_ptr().cast(), x.len()) }
+}
+
+fn as_bits_mut<T: Pod, B: Bits>(x: &mut [T]) -> &mut [B] {
+    assert!(size_of::<T>() == size_of::<B>() && align_of::<T>() == align_of::<B>());
+    // SAFETY: size and alignment agree, and every bit pattern is valid for both.
+    unsafe { std::slice::from_raw_parts_mut(x.as_mut_ptr().cast(), x.len()) }
 }
 
 /// The number of elements in one block of all channels; `None` when there is nothing to do.

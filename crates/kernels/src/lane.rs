@@ -3,9 +3,10 @@
 //! A formula such as `1.0 - y * y` over [`Lane<f32>`] is an ordinary scalar function. Every method is inlined and
 //! free of branches, so that a loop over such a formula, compiled for a wide instruction set, becomes vector code.
 //!
-//! **`f32`** methods are this crate's own polynomials; their largest errors, measured against `f64`, stand at each
-//! method in units in the last place (ulp). Multiplication and addition are rounded one by one, never fused, so that
-//! the same input gives the same bits on every instruction set.
+//! **`f32`** methods are this crate's own polynomials; their largest errors, measured against `f64` over all
+//! magnitudes, stand at each method in units in the last place (ulp). They are made of fused multiply-adds, which
+//! every vector instruction set has. Where it is missing ([`Isa::Scalar`](crate::Isa)), kernels evaluate the `f64`
+//! formula instead and round once; calling these methods there directly is right but slow.
 //! **`f64`** methods are those of the standard library, except [`Lane::erf`], [`Lane::erfc`] and
 //! [`Lane::normal_cdf`], which it lacks.
 
@@ -281,7 +282,7 @@ macro_rules! shared {
             pub fn clamp(self, low: impl Operand<$t>, high: impl Operand<$t>) -> Self {
                 self.max(low).min(high)
             }
-            /// `self * factor + addend`, rounded twice (see the [module](self)).
+            /// `self * factor + addend`, rounded after each step.
             #[inline(always)]
             pub fn mul_add(self, factor: impl Operand<$t>, addend: impl Operand<$t>) -> Self {
                 Lane(self.0 * factor.number() + addend.number())

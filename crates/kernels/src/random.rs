@@ -17,9 +17,8 @@
 //! ([`normal`] makes two elements from two uniform numbers, so the words of a pair belong to both.)
 //! [`counters`] computes the last column. Offsets wrap around at 2^64.
 
-use crate::dispatch::{CHUNK, chunks, multiversion};
+use crate::dispatch::{CHUNK, chunks, ln, multiversion};
 use crate::float::{Float, FloatKind};
-use crate::lane::Lane;
 
 /// Counters that are worked on together.
 const BATCH: usize = 32;
@@ -177,10 +176,10 @@ fn fraction(low: u32, high: u32) -> f64 {
 
 /// Two independent normal numbers from two words.
 #[inline(always)]
-fn normal_pair(w0: u32, w1: u32) -> (f32, f32) {
+fn normal_pair<const FUSED: bool>(w0: u32, w1: u32) -> (f32, f32) {
     // In (0, 1): 31 bits, so that the tail ends at 6.6 standard deviations.
     let u = ((w0 >> 1) as i32 as f32 + 0.5) * (1.0 / 2_147_483_648.0);
-    let radius = (-2.0 * Lane(u).ln().0).max(0.0).sqrt();
+    let radius = (-2.0 * ln::<FUSED, f32>(u)).max(0.0).sqrt();
     // The angle is w1 / 2^32 turns: the nearest quarter turn and a remainder of at most an eighth, both exact.
     let quarter = w1.wrapping_add(1 << 29) >> 30;
     let rest = w1.wrapping_sub(quarter << 30) as i32 as f32 * (std::f32::consts::FRAC_PI_2 / 1_073_741_824.0);
@@ -234,7 +233,7 @@ multiversion! {
                     let words = place.plus((batch * BATCH) as u64).words();
                     let mut z = [T::ZERO; WORDS];
                     for (z, &[w0, w1]) in z.as_chunks_mut::<2>().0.iter_mut().zip(words.as_chunks().0) {
-                        let (a, b) = normal_pair(w0, w1);
+                        let (a, b) = normal_pair::<FUSED>(w0, w1);
                         *z = [T::from_f64(f64::from(a)), T::from_f64(f64::from(b))];
                     }
                     for (y, &z) in out.iter_mut().zip(&z) {

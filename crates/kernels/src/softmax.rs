@@ -1,8 +1,7 @@
 //! Softmax and its logarithm over rows of `n` numbers, with their gradients.
 
-use crate::dispatch::{Parts, chunks, exp, formula1, multiversion, ranges, rows_per_task};
+use crate::dispatch::{Parts, chunks, exp, ln, multiversion, ranges, rows_per_task};
 use crate::float::Float;
-use crate::lane::Lane;
 use crate::reduce::{row_max, row_sum};
 
 /// Row by row, y = exp(x - max(x)) / sum(exp(x - max(x))).
@@ -82,7 +81,7 @@ multiversion! {
         for (x, y) in x.chunks_exact(n).zip(y.chunks_exact_mut(n)) {
             let max = row_max(x);
             for (y, &x) in y.iter_mut().zip(x) {
-                *y = exp(x - max);
+                *y = exp::<FUSED, T>(x - max);
             }
             let scale = T::ONE / row_sum(y, |y| y);
             for y in y {
@@ -94,7 +93,7 @@ multiversion! {
     fn log_softmax_rows[T: Float](x: &[T], n: usize, y: &mut [T]) {
         for (x, y) in x.chunks_exact(n).zip(y.chunks_exact_mut(n)) {
             let max = row_max(x);
-            let log = ln(row_sum(x, |x| exp(x - max)));
+            let log = ln::<FUSED, T>(row_sum(x, |x| exp::<FUSED, T>(x - max)));
             for (y, &x) in y.iter_mut().zip(x) {
                 *y = (x - max) - log;
             }
@@ -106,7 +105,7 @@ multiversion! {
             let x = &x[i * n..(i + 1) * n];
             let max = row_max(x);
             // An infinite maximum is the answer, while subtracting it would make NaN.
-            *y = if max.is_finite() || max.is_nan() { max + ln(row_sum(x, |x| exp(x - max))) } else { max };
+            *y = if max.is_finite() || max.is_nan() { max + ln::<FUSED, T>(row_sum(x, |x| exp::<FUSED, T>(x - max))) } else { max };
         }
     }
 
@@ -126,15 +125,10 @@ multiversion! {
         for ((y, dy), dx) in y.chunks_exact(n).zip(dy.chunks_exact(n)).zip(dx.chunks_exact_mut(n)) {
             let sum = row_sum(dy, |x| x);
             for ((dx, &y), &dy) in dx.iter_mut().zip(y).zip(dy) {
-                *dx = dy - exp(y) * sum;
+                *dx = dy - exp::<FUSED, T>(y) * sum;
             }
         }
     }
-}
-
-#[inline(always)]
-fn ln<T: Float>(x: T) -> T {
-    formula1(x, Lane::<f32>::ln, Lane::<f64>::ln)
 }
 
 /// Checks that all lengths agree on whole rows of `n`; tells whether there is anything to do.

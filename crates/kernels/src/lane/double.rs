@@ -1,7 +1,5 @@
 //! The functions of one `f64` that the standard library lacks. These may branch: nothing here is meant for vectors.
 
-use super::single::poly_double;
-
 /// erf(x)/x - 1 as a polynomial in x^2 for x^2 <= 1; 7.1e-18.
 const ERF_SMALL: [f64; 12] = [
     0.12837916709551256,
@@ -42,6 +40,12 @@ const ERFCX: [f64; 21] = [
     -9.095708680367785e-09,
 ];
 
+/// Horner's scheme, the constant coefficient first, without fused steps: those are library calls here.
+#[inline(always)]
+fn poly<const N: usize>(x: f64, c: &[f64; N]) -> f64 {
+    c.iter().rev().fold(0.0, |y, &c| y * x + c)
+}
+
 #[inline(always)]
 pub(super) fn sigmoid(x: f64) -> f64 {
     let e = (-x.abs()).exp();
@@ -51,13 +55,13 @@ pub(super) fn sigmoid(x: f64) -> f64 {
 /// erf for |x| <= 1.
 #[inline(always)]
 fn erf_small(x: f64) -> f64 {
-    x + x * poly_double(x * x, &ERF_SMALL)
+    x + x * poly(x * x, &ERF_SMALL)
 }
 
 /// e^(z^2) erfc(z) for z from 0.5 to 28.
 #[inline(always)]
 fn erfcx(z: f64) -> f64 {
-    poly_double((z - 4.0) / (z + 4.0), &ERFCX) / (1.0 + 2.0 * z)
+    poly((z - 4.0) / (z + 4.0), &ERFCX) / (1.0 + 2.0 * z)
 }
 
 /// e^(-z^2 * half) with a relative error that does not grow with z: z is cut in two so that the square is exact.

@@ -1,4 +1,5 @@
-//! The functions of one `f32`, without branches.
+//! The functions of one `f32`, without branches, for processors with fused multiply-add (elsewhere
+//! [`formula1`](crate::dispatch::formula1) evaluates in `f64` instead, because there `mul_add` is a library call).
 //!
 //! The coefficients are minimax fits (Remez exchange in 40 digits) rounded to the type; the error of each fit before
 //! rounding stands beside it.
@@ -6,9 +7,9 @@
 /// Adding this pushes the fraction out of an `f32`, which rounds to an integer and leaves it in the low bits.
 const ROUND: f32 = 12_582_912.0;
 const LN2: f64 = std::f64::consts::LN_2;
-/// ln 2 in two parts: the first has 9 bits, so that its products with exponents are exact.
-const LN2_HIGH: f32 = 0.693_359_4;
-const LN2_LOW: f32 = -0.000_212_194_44;
+/// ln 2 in two parts.
+const LN2_HIGH: f32 = LN2 as f32;
+const LN2_LOW: f32 = (LN2 - LN2_HIGH as f64) as f32;
 
 /// (e^r - 1 - r) / r^2 for |r| <= ln(2)/2; 1.4e-8, weighted by r.
 const EXP: [f32; 5] = [0.5, 0.166_665_42, 0.041_666_28, 0.008_366_765, 0.001_394_664_3];
@@ -76,7 +77,7 @@ pub(super) fn poly<const N: usize>(x: f32, c: &[f32; N]) -> f32 {
     let mut i = N - 1;
     while i > 0 {
         i -= 1;
-        y = y * x + c[i];
+        y = y.mul_add(x, c[i]);
     }
     y
 }
@@ -88,7 +89,7 @@ pub(super) fn poly_double<const N: usize>(x: f64, c: &[f64; N]) -> f64 {
     let mut i = N - 1;
     while i > 0 {
         i -= 1;
-        y = y * x + c[i];
+        y = y.mul_add(x, c[i]);
     }
     y
 }
@@ -124,25 +125,31 @@ fn scale(p: f32, k: i32) -> f32 {
     p * power_of_two(half) * power_of_two(k.wrapping_sub(half))
 }
 
-/// k and r with high + low = k ln 2 + r and |r| <= ln(2)/2. `low` is a small correction.
+/// k (as an integer and as a number) and r with x = k ln 2 + r and |r| <= ln(2)/2.
 #[inline(always)]
-fn reduce(high: f32, low: f32) -> (i32, f32, f32) {
-    let shifted = high * std::f32::consts::LOG2_E + ROUND;
+fn reduce(x: f32) -> (i32, f32, f32) {
+    let shifted = x.mul_add(std::f32::consts::LOG2_E, ROUND);
     let k = shifted - ROUND;
-    let r = (high - k * LN2_HIGH) - k * LN2_LOW + low;
+    let r = k.mul_add(-LN2_LOW, k.mul_add(-LN2_HIGH, x));
     ((shifted.to_bits() as i32).wrapping_sub(ROUND.to_bits() as i32), k, r)
 }
 
-/// e^(high + low) for sums from -104 to 89.
+/// e^r - 1 for |r| <= ln(2)/2.
 #[inline(always)]
-fn exp_sum(high: f32, low: f32) -> f32 {
-    let (k, _, r) = reduce(high, low);
-    scale(1.0 + (r + r * r * poly(r, &EXP)), k)
+fn expm1_small(r: f32) -> f32 {
+    (r * r).mul_add(poly(r, &EXP), r)
+}
+
+/// e^x for x from -104 to 89.
+#[inline(always)]
+fn exp_inside(x: f32) -> f32 {
+    let (k, _, r) = reduce(x);
+    scale(1.0 + expm1_small(r), k)
 }
 
 #[inline(always)]
 pub(super) fn exp(x: f32) -> f32 {
-    exp_sum(at_least(at_most(x, 89.0), -104.0), 0.0)
+    exp_inside(at_least(at_most(x, 89.0), -104.0))
 }
 
 #[inline(always)]
@@ -151,19 +158,19 @@ pub(super) fn exp2(x: f32) -> f32 {
     let shifted = x + ROUND;
     let f = x - (shifted - ROUND);
     let k = (shifted.to_bits() as i32).wrapping_sub(ROUND.to_bits() as i32);
-    let r = f * LN2 as f32;
-    // What ln 2 loses when rounded to f32.
-    let low = f * (LN2 - LN2 as f32 as f64) as f32;
-    scale(1.0 + (r + (r * r * poly(r, &EXP) + low)), k)
+    let r = f * LN2_HIGH;
+    // What r lost to rounding matters less after the squaring, so it is added to the first power only.
+    let low = f.mul_add(LN2_LOW, f.mul_add(LN2_HIGH, -r));
+    scale(1.0 + (r + (r * r).mul_add(poly(r, &EXP), low)), k)
 }
 
 #[inline(always)]
 pub(super) fn expm1(x: f32) -> f32 {
-    let (k, _, r) = reduce(at_least(at_most(x, 89.0), -25.0), 0.0);
-    let q = r + r * r * poly(r, &EXP);
+    let (k, _, r) = reduce(at_least(at_most(x, 89.0), -25.0));
+    let q = expm1_small(r);
     // Half the power, because 2^128 is no f32 while results up to it are.
     let s = power_of_two(k.wrapping_sub(1));
-    let y = 2.0 * (s * q + (s - 0.5));
+    let y = 2.0 * s.mul_add(q, s - 0.5);
     // Halving a subnormal would lose a bit, and -0 its sign.
     select(x.abs() < 1e-8, x, y)
 }
@@ -171,16 +178,15 @@ pub(super) fn expm1(x: f32) -> f32 {
 #[inline(always)]
 pub(super) fn tanh(x: f32) -> f32 {
     // With t = e^(2|x|) - 1, tanh|x| = t / (t + 2): no cancellation anywhere.
-    let (k, _, r) = reduce(at_most(2.0 * x.abs(), 20.0), 0.0);
-    let q = r + r * r * poly(r, &EXP);
+    let (k, _, r) = reduce(at_most(2.0 * x.abs(), 20.0));
     let s = power_of_two(k);
-    let t = s * q + (s - 1.0);
+    let t = s.mul_add(expm1_small(r), s - 1.0);
     (t / (t + 2.0)).copysign(x)
 }
 
 #[inline(always)]
 pub(super) fn sigmoid(x: f32) -> f32 {
-    let e = exp_sum(at_least(-x.abs(), -104.0), 0.0);
+    let e = exp_inside(at_least(-x.abs(), -104.0));
     select(x >= 0.0, 1.0, e) / (1.0 + e)
 }
 
@@ -201,26 +207,28 @@ fn log_edges(x: f32, y: f32) -> f32 {
     select(x > 0.0, y, select(x == 0.0, f32::NEG_INFINITY, f32::NAN))
 }
 
+/// k ln 2 + ln(1 + f) + low for 1 + f from sqrt(1/2) to sqrt(2) and a small correction `low`.
+#[inline(always)]
+fn log_sum(k: f32, f: f32, low: f32) -> f32 {
+    let square = f * f;
+    let tail = (square * f).mul_add(poly(f, &LOG), k.mul_add(LN2_LOW, low));
+    k.mul_add(LN2_HIGH, f + square.mul_add(-0.5, tail))
+}
+
 #[inline(always)]
 pub(super) fn ln(x: f32) -> f32 {
     let (k, m) = split(x);
-    let f = m - 1.0;
-    let square = f * f;
-    let tail = square * f * poly(f, &LOG) + k * LN2_LOW - 0.5 * square;
-    log_edges(x, (f + tail) + k * LN2_HIGH)
+    log_edges(x, log_sum(k, m - 1.0, 0.0))
 }
 
 #[inline(always)]
 pub(super) fn log1p(x: f32) -> f32 {
     let u = 1.0 + x;
     let (k, m) = split(u);
-    // What 1 + x lost to rounding, relative to u; nothing is lost where k = 0 because f is taken from x itself.
+    // What 1 + x lost to rounding, relative to u.
     let lost = select(u > 2.0, 1.0 - (u - x), x - (u - 1.0)) / u;
-    let near = k == 0.0;
-    let f = select(near, x, m - 1.0);
-    let square = f * f;
-    let tail = square * f * poly(f, &LOG) + (k * LN2_LOW + select(near, 0.0, lost)) - 0.5 * square;
-    let y = (f + tail) + k * LN2_HIGH;
+    let y = log_sum(k, m - 1.0, lost);
+    // A zero keeps its sign.
     select(x.abs() < 1e-8, x, log_edges(u, y))
 }
 
@@ -231,19 +239,19 @@ fn log_double(x: f32) -> (f64, f64) {
     let m = f64::from(m);
     let s = (m - 1.0) / (m + 1.0);
     let z = s * s;
-    (f64::from(k), 2.0 * s + s * z * poly_double(z, &ATANH))
+    (f64::from(k), (s * z).mul_add(poly_double(z, &ATANH), 2.0 * s))
 }
 
 #[inline(always)]
 pub(super) fn log2(x: f32) -> f32 {
     let (k, ln) = log_double(x);
-    log_edges(x, (k + ln * std::f64::consts::LOG2_E) as f32)
+    log_edges(x, ln.mul_add(std::f64::consts::LOG2_E, k) as f32)
 }
 
 #[inline(always)]
 pub(super) fn log10(x: f32) -> f32 {
     let (k, ln) = log_double(x);
-    log_edges(x, ((k * LN2 + ln) * std::f64::consts::LOG10_E) as f32)
+    log_edges(x, (k.mul_add(LN2, ln) * std::f64::consts::LOG10_E) as f32)
 }
 
 /// 2^t in double precision for t from -160 to 130, good to 1e-11.
@@ -253,14 +261,14 @@ fn exp2_double(t: f64) -> f64 {
     let shifted = t + ROUND;
     let r = (t - (shifted - ROUND)) * LN2;
     let power = shifted.to_bits().wrapping_sub(ROUND.to_bits()).wrapping_add(1023) << 52;
-    (1.0 + (r + r * r * poly_double(r, &EXP_DOUBLE))) * f64::from_bits(power)
+    (1.0 + (r * r).mul_add(poly_double(r, &EXP_DOUBLE), r)) * f64::from_bits(power)
 }
 
 #[inline(always)]
 pub(super) fn powf(x: f32, y: f32) -> f32 {
     let size = x.abs();
     let (k, ln) = log_double(size);
-    let log = k + ln * std::f64::consts::LOG2_E;
+    let log = ln.mul_add(std::f64::consts::LOG2_E, k);
     let log = select(size == 0.0, f64::NEG_INFINITY, select(size < f32::INFINITY, log, f64::from(size)));
     let t = f64::from(y) * log;
     let t = select(t > 130.0, 130.0, t);
@@ -277,40 +285,49 @@ pub(super) fn powf(x: f32, y: f32) -> f32 {
     select(one, 1.0, signed)
 }
 
+/// erf for |x| <= 1.
+#[inline(always)]
+fn erf_small(x: f32) -> f32 {
+    x.mul_add(poly(x * x, &ERF_SMALL), x)
+}
+
 #[inline(always)]
 pub(super) fn erf(x: f32) -> f32 {
     let a = x.abs();
-    let small = a + a * poly(a * a, &ERF_SMALL);
     let b = at_most(a, 4.0);
-    let large = 1.0 - exp_sum(b * poly(b, &ERF_LARGE), 0.0);
-    select(a < 1.0, small, large).copysign(x)
+    let large = 1.0 - exp_inside(b * poly(b, &ERF_LARGE));
+    select(a < 1.0, erf_small(a), large).copysign(x)
 }
 
-/// e^(-z^2 * half) as a product that keeps its relative accuracy: z is cut in two so that the square is exact.
+/// e^(-z^2 * half) for z^2 * half up to 104. What z^2 loses to rounding is added back after the reduction.
 #[inline(always)]
 fn bell(z: f32, half: f32) -> f32 {
-    let high = f32::from_bits(z.to_bits() & 0xffff_f000);
-    let low = (z - high) * (z + high);
-    exp_sum(-half * (high * high), -half * low)
+    let square = z * z;
+    let lost = z.mul_add(z, -square);
+    let (k, _, r) = reduce(-half * square);
+    scale(1.0 + expm1_small(lost.mul_add(-half, r)), k)
 }
 
 /// e^(z^2) erfc(z) for z from 0 to 10.2.
 #[inline(always)]
 fn erfcx(z: f32) -> f32 {
-    let t = 1.0 / (1.0 + 0.3 * z);
+    let t = 1.0 / z.mul_add(0.3, 1.0);
     t * poly(t, &ERFCX)
 }
 
 #[inline(always)]
 pub(super) fn erfc(x: f32) -> f32 {
-    let z = at_most(x.abs(), 10.15);
-    let y = erfcx(z) * bell(z, 1.0);
-    select(x < 0.0, 2.0 - y, y)
+    let a = x.abs();
+    let z = at_most(a, 10.15);
+    let tail = erfcx(z) * bell(z, 1.0);
+    select(a < 0.5, 1.0 - erf_small(x), select(x < 0.0, 2.0 - tail, tail))
 }
 
 #[inline(always)]
 pub(super) fn normal_cdf(x: f32) -> f32 {
-    let z = at_most(x.abs(), 14.4);
-    let y = 0.5 * erfcx(z * std::f32::consts::FRAC_1_SQRT_2) * bell(z, 0.5);
-    select(x > 0.0, 1.0 - y, y)
+    let a = x.abs();
+    let z = at_most(a, 14.4);
+    let tail = 0.5 * erfcx(z * std::f32::consts::FRAC_1_SQRT_2) * bell(z, 0.5);
+    let middle = 0.5f32.mul_add(erf_small(x * std::f32::consts::FRAC_1_SQRT_2), 0.5);
+    select(a < 0.7, middle, select(x > 0.0, 1.0 - tail, tail))
 }

@@ -71,7 +71,7 @@ fn reduce(x: f32) -> (u64, f64) {
 #[inline(always)]
 fn sin_cos_small(r: f64) -> (f64, f64) {
     let z = r * r;
-    (r + r * z * poly_double(z, &SIN), 1.0 - 0.5 * z + z * z * poly_double(z, &COS))
+    ((r * z).mul_add(poly_double(z, &SIN), r), (z * z).mul_add(poly_double(z, &COS), z.mul_add(-0.5, 1.0)))
 }
 
 /// The sine of `quarters` quarter turns plus r.

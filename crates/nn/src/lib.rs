@@ -4,6 +4,7 @@
 //! - [`Layer`]: a module with a `forward`; [`Sequential`] and [`seq!`] put layers in a row.
 //! - [`Mode`]: whether a forward pass trains or evaluates, and the random numbers of training.
 //! - [`Init`]: the distributions of initial weights.
+//! - [`Module::state`], [`Module::load_state`], [`to_safetensors`], [`StateFile`]: weights out and in.
 #![forbid(unsafe_code)]
 
 // The derive macro writes `::talweg::nn::..`, the path that users have; these two lines make it hold in here as well.
@@ -17,10 +18,12 @@ mod init;
 mod layers;
 mod mode;
 mod module;
+mod state;
 mod suggest;
 
 pub use init::{Fan, Gain, Init, fans};
 pub use layers::*;
 pub use mode::Mode;
 pub use module::{Entry, Module, Path};
+pub use state::{Form, Load, LoadReport, Mismatch, StateError, StateFile, to_safetensors};
 pub use talweg_macros::Module;

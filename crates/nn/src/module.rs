@@ -5,9 +5,10 @@ use std::fmt::{self, Display, Write};
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use talweg_tensor::{Axes, Buffer, DType, Device, Param, Rng, Shape};
+use talweg_tensor::{Axes, Buffer, DType, Device, Param, Rng, Shape, Tensor};
 
 use crate::init::Init;
+use crate::state::{Load, LoadReport, StateError};
 use crate::suggest::nearest;
 
 /// Where a walk over a module is: the names of the fields that lead there, joined by dots, as in `layers.0.weight`.
@@ -190,6 +191,37 @@ pub trait Module {
                 param.set(&new);
             }
         }
+    }
+
+    /// Parameters, then buffers, each with its name: what a file of weights holds. Tied ones are listed once.
+    ///
+    /// The numbers are shared, not copied, and do not change with the model.
+    fn state(&self) -> Vec<(String, Tensor)> {
+        let params = self.params().into_iter().map(|(name, param)| (name, param.get().detach()));
+        let buffers = self.buffers().into_iter().map(|(name, buffer)| (name, buffer.get()));
+        params.chain(buffers).collect()
+    }
+
+    /// Puts a state in, and says what became of it. A tied weight may stand under any of its names; the first counts.
+    ///
+    /// # Errors
+    /// When a name occurs twice and, with [`Load::Strict`], when a name is missing or not known, or a shape or type
+    /// differs. The message lists all of them, and the model is unchanged.
+    ///
+    /// # Examples
+    /// ```
+    /// # use talweg_nn::{Linear, Load, Module, seq};
+    /// # use talweg_tensor::Rng;
+    /// let rng = &mut Rng::seed(1);
+    /// let (small, large) = (seq![Linear::new(2, 3, rng)], seq![Linear::new(2, 3, rng), Linear::new(3, 1, rng)]);
+    /// let error = large.load_state(&small.state(), Load::Strict).unwrap_err();
+    /// assert!(error.to_string().contains("missing: `1.weight`"));
+    /// let report = large.load_state(&small.state(), Load::Lenient)?;
+    /// assert_eq!((report.loaded.len(), report.missing.len()), (2, 2));
+    /// # Ok::<(), talweg_nn::StateError>(())
+    /// ```
+    fn load_state(&self, state: &[(String, Tensor)], how: Load) -> Result<LoadReport, StateError> {
+        crate::state::load(self, state, how)
     }
 
     /// Converts all parameters and floating-point buffers, in place: layers are made in `f32`.

@@ -15,7 +15,8 @@ struct Arguments {
 const EXAMPLES: &str = "\
 Examples:
   talweg check my.toml                      is my configuration right? show it with all defaults
-  talweg check digits                       the same for a built-in configuration
+  talweg check my.toml --data               does my network fit my data?
+  talweg check digits                       a built-in configuration
   talweg check my.toml --set train.epochs=3 with one value changed
   talweg inspect digits                     its layers, shapes, parameters and memory
   talweg inspect model.safetensors          the tensors of a file of weights
@@ -51,6 +52,10 @@ pub(crate) struct ConfigArguments {
 pub(crate) struct CheckArguments {
     #[command(flatten)]
     pub(crate) config: ConfigArguments,
+
+    /// Read the data, too, and check the network against it
+    #[arg(long)]
+    pub(crate) data: bool,
 
     /// Print JSON instead of TOML
     #[arg(long)]

@@ -2,6 +2,8 @@
 
 use std::io;
 
+use talweg_data::DataError;
+
 use crate::config::Problems;
 
 /// The error of every command: 2 for a bad call or configuration, 1 for a failed run.
@@ -29,6 +31,9 @@ pub(crate) enum CliError {
         /// What is wrong with it.
         why: String,
     },
+    /// The data cannot be used.
+    #[error("{0}")]
+    Data(#[from] DataError),
     /// The standard output cannot be written to.
     #[error("cannot write the output: {0}")]
     Output(io::Error),
@@ -37,6 +42,9 @@ pub(crate) enum CliError {
 impl CliError {
     pub(crate) fn exit_status(&self) -> u8 {
         match self {
+            // What the configuration says of the data does not fit it.
+            CliError::Data(DataError::Options(_) | DataError::NoSuchColumn { .. }) => 2,
+            CliError::Data(_) => 1,
             CliError::Arguments(_) | CliError::Config(_) | CliError::ConfigFile { .. } => 2,
             CliError::File { .. } | CliError::Output(_) => 1,
         }

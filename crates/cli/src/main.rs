@@ -5,6 +5,7 @@ mod arguments;
 mod commands;
 mod config;
 mod error;
+mod parts;
 
 use std::io::{self, Write};
 use std::panic::{self, AssertUnwindSafe};

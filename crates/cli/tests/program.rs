@@ -5,7 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 fn talweg(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_talweg")).args(arguments).output().expect("the program starts")
+    Command::new(env!("CARGO_BIN_EXE_talweg"))
+        .args(arguments)
+        .current_dir(repository())
+        .output()
+        .expect("the program starts")
 }
 
 /// Standard output of a call that must succeed.
@@ -19,8 +23,18 @@ fn said(arguments: &[&str]) -> String {
 
 /// The message of a call that must be refused with status 2, without any output.
 fn refused(arguments: &[&str]) -> String {
+    ended(2, arguments)
+}
+
+/// The message of a call that must end with that status, without any output.
+fn ended(status: i32, arguments: &[&str]) -> String {
     let output = talweg(arguments);
-    assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+    assert_eq!(
+        output.status.code(),
+        Some(status),
+        "{arguments:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     assert_eq!(String::from_utf8_lossy(&output.stdout), "", "{arguments:?}");
     let message = String::from_utf8(output.stderr).expect("UTF-8");
     assert!(!message.contains("panicked") && !message.contains("bug"), "{message}");
@@ -207,4 +221,112 @@ fn a_reader_that_leaves_early_is_no_error() {
     child.stderr.take().expect("a pipe").read_to_string(&mut errors).expect("UTF-8");
     assert_eq!(child.wait().expect("an end").code(), Some(0), "{errors}");
     assert_eq!(errors, "");
+}
+
+#[test]
+fn check_reads_the_data_when_asked_to() {
+    let text = said(&["check", "examples/configs/iris.toml", "--data"]);
+    for line in [
+        "# 108 examples for training, 12 for validation, 30 for testing",
+        "# inputs: sepal_length, sepal_width, petal_length, petal_width",
+        "# classes: setosa, versicolor, virginica",
+        "# linear = \"classes\"  [3]             51 parameters",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line}\nis not in\n{text}");
+    }
+    assert!(
+        said(&["check", "digits", "--data"])
+            .contains("# 1293 examples for training, 145 for validation, 359 for")
+    );
+    assert!(
+        said(&["check", "xor", "--data"])
+            .contains("# 4 examples for training, 4 for testing\n# classes: 0, 1\n")
+    );
+}
+
+/// A table of the given text, and a configuration that reads it.
+fn table(folder: &Folder, text: &str, keys: &str, layers: &str) -> String {
+    let path = folder.write("table.csv", text);
+    let config = format!(
+        "[data]\nsource = \"csv\"\npath = {path:?}\n{keys}\n[model]\nlayers = {layers}\n",
+        layers = if layers.is_empty() { "[{ linear = \"classes\" }]" } else { layers }
+    );
+    folder.write("table.toml", config)
+}
+
+#[test]
+fn tables_of_all_kinds_are_read() {
+    let folder = Folder::new();
+    let rows: String = (0..20).map(|i| format!("{i};{};c{};{}\r\n", i * i, i % 3, i % 2)).collect();
+    let path = table(&folder, &rows, "has_header = false\ndelimiter = \";\"\nignore = [1]\ntarget = 4", "");
+    let text = said(&["check", &path, "--data"]);
+    assert!(
+        text.contains("# 16 examples for training, 4 for testing\n# inputs: column 2, column 3=c0,"),
+        "{text}"
+    );
+    assert!(text.contains("# classes: 0, 1\n"), "{text}");
+
+    let number = "task = \"regression\"\ntarget = \"square\"\nvalidation_fraction = 0.25\nmissing = \"drop\"";
+    let path = table(
+        &folder,
+        &format!("root,square\n{}", "3,9\n4,16\n,25\n6,36\n7,49\n8,64\n"),
+        number,
+        "[{ linear = 1 }]",
+    );
+    let text = said(&["check", &path, "--data"]);
+    assert!(
+        text.contains("# 3 examples for training, 1 for validation, 1 for testing\n# inputs: root\n"),
+        "{text}"
+    );
+
+    let test = folder.write("test.csv", "a,kind\n1,x\n2,y\n3,y\n");
+    let path = table(&folder, "kind,a\nx,1\ny,2\n", &format!("test = {test:?}\ntarget = \"kind\""), "");
+    assert!(said(&["check", &path, "--data"]).contains("# 2 examples for training, 3 for testing"));
+}
+
+#[test]
+fn bad_tables_end_the_run_with_their_place() {
+    let folder = Folder::new();
+    for (text, keys, status, expected) in [
+        ("", "", 1, "table.csv: "),
+        ("a,b\n", "", 1, "table.csv: "),
+        ("a,b\n1,x\n2\n", "", 1, "row 2 (line 3): 1 fields, but 2 expected"),
+        ("a,b\n1,x\n2,y,z\n", "", 1, "row 2 (line 3): 3 fields, but 2 expected"),
+        ("a,b\n1,x\n2,y\nthree,x\n4,y\n", "", 1, "column 1 `a`"),
+        ("a,b\n1,x\n,y\n3,x\n4,y\n", "", 1, "a value is missing"),
+        ("a,b\n1,x\nnan,y\n3,x\n4,y\n", "", 1, "not a finite number"),
+        ("a,a\n1,x\n2,y\n", "", 1, "names `a` twice"),
+        ("a,b\n1,x\n2,x\n3,x\n4,x\n5,x\n", "", 1, "at least two classes are needed"),
+        ("1,2\n3,4\n", "", 1, "table.csv: "),
+        ("a,b\n1,x\n2,y\n", "target = \"c\"", 2, "no column `c`"),
+        ("a,b\n1,x\n2,y\n", "target = 3", 2, "no column"),
+        ("a,b\n1,x\n2,y\n", "ignore = [\"a\"]", 1, "no column is left as input"),
+    ] {
+        let path = table(&folder, text, keys, "");
+        let message = ended(status, &["check", &path, "--data"]);
+        assert!(message.contains(expected) && message.contains("table.csv"), "{text:?} {keys:?}: {message}");
+        assert!(message.starts_with("talweg: ") && message.trim_end().lines().count() == 1, "{message}");
+    }
+    let message = ended(1, &["check", "examples/configs/mnist-cnn.toml", "--data"]);
+    assert!(message.contains("data/mnist") && message.contains("not found"), "{message}");
+}
+
+#[test]
+fn a_network_that_does_not_fit_the_data_is_refused() {
+    let folder = Folder::new();
+    let rows = "a,b,kind\n1,2,x\n2,3,y\n3,1,z\n1,1,x\n2,2,y\n3,3,z\n";
+    for (layers, expected) in [
+        (
+            "[{ conv2d = 3, kernel = 3 }, \"flatten\", { linear = \"classes\" }]",
+            "gets [2]: conv2d takes [channels",
+        ),
+        (
+            "[{ linear = 4 }]",
+            "the network ends with [4], but loss cross-entropy takes [3] (one value per class)",
+        ),
+    ] {
+        let path = table(&folder, rows, "test_fraction = 0", layers);
+        let message = refused(&["check", &path, "--data"]);
+        assert!(message.contains(expected) && message.contains("table.toml, line 6, column"), "{message}");
+    }
 }

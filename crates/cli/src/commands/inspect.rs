@@ -52,7 +52,7 @@ fn layers(config: &Config) -> Result<String, CliError> {
     let Some(input) = config.data.input_shape() else {
         let names = (0..config.model.layers.len()).map(|i| format!("{}\n", config.layer_name(i)));
         return Ok(
-            names.collect::<String>() + "\nshapes and parameters follow from the data once it is read\n"
+            names.collect::<String>() + "\nthe sizes follow from the data: `talweg check CONFIG --data` reads it\n"
         );
     };
     let shaped = config.shapes(&input, config.classes()).map_err(|problem| config.problems(vec![problem]))?;

@@ -104,3 +104,14 @@ fn activations() {
         _ => l.get("x").tanh(),
     });
 }
+
+#[test]
+fn softmax() {
+    replay(&["softmax", "log_softmax"], |l, case| {
+        let axis = case.size("axis") as isize;
+        match case.text("op") {
+            "softmax" => l.get("x").softmax(axis),
+            _ => l.get("x").log_softmax(axis),
+        }
+    });
+}

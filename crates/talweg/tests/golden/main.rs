@@ -3,6 +3,7 @@
 
 mod file;
 mod layers;
+mod losses;
 mod models;
 mod optimizers;
 mod schedules;

@@ -3,11 +3,14 @@
 //! `cargo bench -p talweg-kernels --bench gemm [-- FILTER]`; `TALWEG_ISA` picks the instruction set. The peak is
 //! measured by multiply-adds that stay in registers.
 
+mod timing;
+
 use std::hint::black_box;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use talweg_kernels::gemm::{Epilogue, Mat, gemm};
 use talweg_kernels::{Buffer, Float, isa, threads};
+use timing::best;
 
 /// (m, k, n): cubes, the layers of small networks, of a transformer, and heads.
 const SHAPES: &[[usize; 3]] = &[
@@ -74,7 +77,9 @@ fn line<T: Float>([m, k, n]: [usize; 3], peak: f64, most: usize) {
         for (ta, tb) in [(false, false), (false, true), (true, false), (true, true)] {
             let a = if ta { Mat::row_major(a, k, m).t() } else { Mat::row_major(a, m, k) };
             let b = if tb { Mat::row_major(b, n, k).t() } else { Mat::row_major(b, k, n) };
-            let time = best(|| gemm(black_box(a), black_box(b), c.as_mut_slice(), n, &Epilogue::default()));
+            let time = best(count == 1, || {
+                gemm(black_box(a), black_box(b), c.as_mut_slice(), n, &Epilogue::default())
+            });
             let speed = flops / time / 1e9;
             print!(" {speed:6.1} {:3.0}%", 100.0 * speed / peak / count as f64);
         }
@@ -82,28 +87,13 @@ fn line<T: Float>([m, k, n]: [usize; 3], peak: f64, most: usize) {
         if flops < 1e5 {
             let a = Mat::row_major(a, m, k);
             let b = Mat::row_major(b, k, n);
-            let time = best(|| gemm(black_box(a), black_box(b), c.as_mut_slice(), n, &Epilogue::default()));
+            let time = best(count == 1, || {
+                gemm(black_box(a), black_box(b), c.as_mut_slice(), n, &Epilogue::default())
+            });
             print!(" {:.0} ns |", time * 1e9);
         }
     }
     println!();
-}
-
-/// Seconds of a call: the best of samples of about a millisecond or one call, since other programs only slow it down.
-fn best(mut f: impl FnMut()) -> f64 {
-    let start = Instant::now();
-    let mut calls = 0;
-    while start.elapsed() < Duration::from_millis(20) {
-        f();
-        calls += 1;
-    }
-    let per_sample = (calls / 20).max(1);
-    let samples = (0..if per_sample > 1 { 41 } else { 9 }).map(|_| {
-        let start = Instant::now();
-        (0..per_sample).for_each(|_| f());
-        start.elapsed().as_secs_f64() / f64::from(per_sample)
-    });
-    samples.fold(f64::INFINITY, f64::min)
 }
 
 /// Multiply-adds per second of one core, from sums that stay in registers.

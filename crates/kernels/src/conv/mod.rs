@@ -1,16 +1,19 @@
 //! Two-dimensional convolutions of NCHW images, with their gradients.
 //!
 //! All three passes are matrix products over *columns*: the matrix that holds, for every tap of the kernel and every
-//! output pixel, the input pixel that the tap sees (zero in the padding).
+//! output pixel, the input pixel that the tap sees (zero in the padding). Columns are never written out as a whole:
+//! panels of them are made, from a small copy of the image with its padding, where the product needs them. Only
+//! convolutions of several groups, and input gradients of strided ones, go through whole columns of one image.
 
 mod columns;
+mod factors;
+mod frame;
+mod grouped;
+mod passes;
 #[cfg(test)]
 mod tests;
 
-use crate::gemm::{Epilogue, Mat, gemm};
-use crate::threads::{Shared, for_each};
-use crate::{Buffer, Float};
-use columns::{fold, unfold};
+use crate::Float;
 
 /// The sizes of a convolution; all pairs are (rows, columns).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,6 +78,18 @@ impl Conv2d {
         self.kernel == [1, 1] && self.stride == [1, 1] && self.padding == [0, 0]
     }
 
+    /// The convolution that computes the input gradient of this one from `dy` with turned kernels, if there is one:
+    /// its padding is what the kernel reaches over the own padding.
+    fn turned(&self) -> Option<Conv2d> {
+        let [height, width] = self.output();
+        let padding =
+            |axis: usize| (self.dilation[axis] * (self.kernel[axis] - 1)).checked_sub(self.padding[axis]);
+        let possible = self.stride == [1, 1] && self.groups == 1 && height > 0 && width > 0;
+        let padding = [padding(0)?, padding(1)?];
+        let (in_channels, out_channels) = (self.out_channels, self.in_channels);
+        possible.then_some(Conv2d { in_channels, out_channels, height, width, padding, ..*self })
+    }
+
     #[track_caller]
     fn check(&self, op: &str, x: usize, w: usize, y: usize) {
         assert!(
@@ -117,19 +132,11 @@ pub fn conv2d<T: Float>(s: &Conv2d, x: &[T], w: &[T], bias: Option<&[T]>, y: &mu
     if y.is_empty() {
         return;
     }
-    let (taps, pixels, out) = (s.taps(), s.pixels(), s.out_channels / s.groups);
-    for_images(s, y, s.out_channels * pixels, &|image, y, scratch| {
-        for g in 0..s.groups {
-            let columns = unfold(s, x, image, g, scratch);
-            let y = &mut y[g * out * pixels..][..out * pixels];
-            if let Some(bias) = bias {
-                y.chunks_mut(pixels).zip(&bias[g * out..]).for_each(|(y, &b)| y.fill(b));
-            }
-            let w = Mat::row_major(&w[g * out * taps..][..out * taps], out, taps);
-            let epilogue = Epilogue { accumulate: bias.is_some(), ..Epilogue::default() };
-            gemm(w, Mat::row_major(columns, taps, pixels), y, pixels, &epilogue);
-        }
-    });
+    if s.groups == 1 && s.taps() > 0 {
+        passes::forward(s, x, w, bias, y);
+    } else {
+        grouped::forward(s, x, w, bias, y);
+    }
 }
 
 /// `dx` = the gradient of [`conv2d`] with respect to `x`, given `dy`; `dx` is overwritten.
@@ -139,27 +146,13 @@ pub fn conv2d<T: Float>(s: &Conv2d, x: &[T], w: &[T], bias: Option<&[T]>, y: &mu
 #[track_caller]
 pub fn conv2d_input_grad<T: Float>(s: &Conv2d, dy: &[T], w: &[T], dx: &mut [T]) {
     s.check("conv2d_input_grad", dx.len(), w.len(), dy.len());
-    let (taps, pixels, out) = (s.taps(), s.pixels(), s.out_channels / s.groups);
-    let (image_in, group_in) =
-        (s.in_channels * s.height * s.width, s.in_channels / s.groups * s.height * s.width);
     if dx.is_empty() {
         return;
     }
-    for_images(s, dx, image_in, &|image, dx, scratch| {
-        for g in 0..s.groups {
-            let dx = &mut dx[g * group_in..][..group_in];
-            let dy = &dy[(image * s.groups + g) * out * pixels..][..out * pixels];
-            let w = Mat::row_major(&w[g * out * taps..][..out * taps], out, taps);
-            let dy = Mat::row_major(dy, out, pixels);
-            if s.is_pointwise() {
-                gemm(w.t(), dy, dx, pixels, &Epilogue::default());
-            } else {
-                let columns = &mut scratch[..taps * pixels];
-                gemm(w.t(), dy, columns, pixels, &Epilogue::default());
-                fold(s, columns, dx);
-            }
-        }
-    });
+    match s.turned().filter(|turned| turned.taps() > 0) {
+        Some(turned) => passes::forward(&turned, dy, &passes::turn(s, w), None, dx),
+        None => grouped::input_grad(s, dy, w, dx),
+    }
 }
 
 /// `dw` = the gradient of [`conv2d`] with respect to `w`, given `dy`; `dw` is overwritten.
@@ -169,37 +162,14 @@ pub fn conv2d_input_grad<T: Float>(s: &Conv2d, dy: &[T], w: &[T], dx: &mut [T]) 
 #[track_caller]
 pub fn conv2d_weight_grad<T: Float>(s: &Conv2d, x: &[T], dy: &[T], dw: &mut [T]) {
     s.check("conv2d_weight_grad", x.len(), dw.len(), dy.len());
-    let (taps, pixels, out) = (s.taps(), s.pixels(), s.out_channels / s.groups);
-    dw.fill(T::ZERO);
-    let mut scratch = Buffer::take(columns::scratch_len(s) * size_of::<T>());
-    for image in 0..s.batch {
-        for g in 0..s.groups {
-            let columns = unfold(s, x, image, g, scratch.as_mut_slice());
-            let dy = &dy[(image * s.groups + g) * out * pixels..][..out * pixels];
-            let dw = &mut dw[g * out * taps..][..out * taps];
-            let epilogue = Epilogue { accumulate: true, ..Epilogue::default() };
-            gemm(
-                Mat::row_major(dy, out, pixels),
-                Mat::row_major(columns, taps, pixels).t(),
-                dw,
-                taps,
-                &epilogue,
-            );
-        }
+    if dw.is_empty() {
+        return;
     }
-}
-
-/// What is done for an image: (its number, its part of the destination, scratch).
-type PerImage<'a, T> = &'a (dyn Fn(usize, &mut [T], &mut [T]) + Sync);
-
-/// Calls `f(image, its part of out, scratch)` for every image, on several threads.
-fn for_images<T: Float>(s: &Conv2d, out: &mut [T], image: usize, f: PerImage<T>) {
-    let base = Shared::new(out.as_mut_ptr());
-    debug_assert_eq!(out.len(), s.batch * image);
-    for_each(s.batch, &|i| {
-        let mut scratch = Buffer::take(columns::scratch_len(s) * size_of::<T>());
-        // SAFETY: images do not overlap, lie inside `out`, and every one is visited once.
-        let out = unsafe { std::slice::from_raw_parts_mut(base.get().add(i * image), image) };
-        f(i, out, scratch.as_mut_slice());
-    });
+    if dy.is_empty() {
+        dw.fill(T::ZERO);
+    } else if s.groups == 1 {
+        passes::weight_grad(s, x, dy, dw);
+    } else {
+        grouped::weight_grad(s, x, dy, dw);
+    }
 }

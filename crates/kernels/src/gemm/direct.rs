@@ -41,7 +41,7 @@ pub(super) unsafe fn direct<M: Machine>(x: &Product<M::Item>) {
         } else if strips * panel <= ON_STACK && tasks == 1 {
             let mut panels = [MaybeUninit::<M::Item>::uninit(); ON_STACK];
             let panels = panels.as_mut_ptr().cast();
-            pack_strips::<M>(x, 0..strips, panels);
+            pack_strips::<M>(x, 0..strips, panel, panels);
             strips_by_rows::<M>(x, 0..strips, 0..x.m, Some(panels), panel);
         } else {
             let mut buffer = Buffer::take(strips * panel * size_of::<M::Item>());
@@ -63,14 +63,14 @@ unsafe fn split<M: Machine>(x: &Product<M::Item>, tasks: usize, panels: Option<*
                 let own = part(strips, i);
                 let panels = at(own.start);
                 if let Some(panels) = panels {
-                    pack_strips::<M>(x, own.clone(), panels);
+                    pack_strips::<M>(x, own.clone(), panel, panels);
                 }
                 strips_by_rows::<M>(x, own, 0..x.m, panels, panel);
             });
             return;
         }
         if let Some(panels) = at(0) {
-            pack_strips::<M>(x, 0..strips, panels);
+            pack_strips::<M>(x, 0..strips, panel, panels);
         }
         let tiles = x.m.div_ceil(M::ROWS);
         for_each(tasks.min(tiles), &|i| {
@@ -82,12 +82,17 @@ unsafe fn split<M: Machine>(x: &Product<M::Item>, tasks: usize, panels: Option<*
 }
 
 /// Packs strips of the right factor, COLS columns each.
-unsafe fn pack_strips<M: Machine>(x: &Product<M::Item>, strips: Range<usize>, to: *mut M::Item) {
+unsafe fn pack_strips<M: Machine>(
+    x: &Product<M::Item>,
+    strips: Range<usize>,
+    panel: usize,
+    to: *mut M::Item,
+) {
     let cols = strips.start * M::COLS..(strips.end * M::COLS).min(x.n);
     let start = x.b.data.as_ptr().wrapping_add(cols.start * x.b.col_stride);
     let block = Block { start, lane: x.b.col_stride, step: x.b.row_stride, lanes: cols.len(), depth: x.k };
     // SAFETY: the caller's buffer has room; the block lies inside the checked matrix.
-    unsafe { M::pack_right(block, to) }
+    unsafe { (M::RIGHT.pack)(block, panel, to) }
 }
 
 /// The tiles of some strips and rows; `panels` starts with the first of the strips.
@@ -106,7 +111,7 @@ unsafe fn strips_by_rows<M: Machine>(
         let mut i = rows.start;
         while i < rows.end {
             let count = even_rows::<M>(rows.end - i);
-            let out = x.out(i, j, cols, true, true);
+            let out = x.out(i, j, cols);
             let a = if x.k == 0 { Left { start: x.a.data.as_ptr(), row: 0, step: 0 } } else { x.left(i, 0) };
             // SAFETY: tile and factors lie inside the checked matrices and the caller's panels.
             unsafe {

@@ -1,6 +1,6 @@
 //! The instruction sets with their tile and block sizes, and the functions compiled for them.
 
-use super::pack::{Block, pack};
+use super::pack::{Block, Packer, pack};
 use super::tile::{Left, Out, Right, tile};
 use super::vector::{Plain, Vector};
 use crate::Float;
@@ -46,8 +46,9 @@ pub(super) trait Machine: 'static {
         b: *const Self::Item,
         out: &Out<Self::Item>,
     );
-    unsafe fn pack_left(x: Block<Self::Item>, to: *mut Self::Item);
-    unsafe fn pack_right(x: Block<Self::Item>, to: *mut Self::Item);
+    /// How the left and the right factor are packed.
+    const LEFT: Packer<Self::Item>;
+    const RIGHT: Packer<Self::Item>;
 }
 
 macro_rules! machine {
@@ -59,6 +60,12 @@ macro_rules! machine {
         pub(super) struct $name;
 
         impl $name {
+            $(#[target_feature(enable = $features)])?
+            unsafe fn pack<const W: usize>(x: Block<$item>, panel: usize, to: *mut $item) {
+                // SAFETY: the caller vouches for all that `pack` needs.
+                unsafe { pack::<$v, W>(x, panel, to) }
+            }
+
             $(#[target_feature(enable = $features)])?
             unsafe fn packed_rows<const R: usize>(depth: usize, a: *const $item, b: *const $item, out: &Out<$item>) {
                 let a = Left { start: a, row: 1, step: $rows };
@@ -87,6 +94,9 @@ macro_rules! machine {
             const DEPTH: usize = $depth;
             const BLOCK_ROWS: usize = $block_rows;
             const BLOCK_COLS: usize = $block_cols;
+            const LEFT: Packer<$item> = Packer { width: $rows, pack: Self::pack::<$rows> };
+            const RIGHT: Packer<$item> =
+                Packer { width: Self::COLS, pack: Self::pack::<{ $vectors * <$v>::LANES }> };
 
             #[inline]
             unsafe fn packed(rows: usize, depth: usize, a: *const $item, b: *const $item, out: &Out<$item>) {
@@ -130,18 +140,6 @@ macro_rules! machine {
                         _ => unreachable!("a tile has 1 to {} rows, not {rows}", $rows),
                     }
                 }
-            }
-
-            $(#[target_feature(enable = $features)])?
-            unsafe fn pack_left(x: Block<$item>, to: *mut $item) {
-                // SAFETY: as the caller's.
-                unsafe { pack::<$v, $rows>(x, to) }
-            }
-
-            $(#[target_feature(enable = $features)])?
-            unsafe fn pack_right(x: Block<$item>, to: *mut $item) {
-                // SAFETY: as the caller's.
-                unsafe { pack::<$v, { $vectors * <$v>::LANES }>(x, to) }
             }
         }
     };

@@ -12,7 +12,9 @@ mod vector;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use large::{Factor, Lanes, Large, LargeEpilogue};
 pub use operand::Mat;
+pub(crate) use pack::{Block, Packer, panel_len};
 pub(crate) use product::Multiply;
 
 use crate::Float;

@@ -7,43 +7,53 @@ use super::vector::{Vector, prefetch, prefetch_far};
 
 /// A block to be packed: number p of lane l is at `start + l * lane + p * step`.
 #[derive(Clone, Copy)]
-pub(super) struct Block<T> {
-    pub(super) start: *const T,
-    pub(super) lane: usize,
-    pub(super) step: usize,
-    pub(super) lanes: usize,
-    pub(super) depth: usize,
+pub(crate) struct Block<T> {
+    pub(crate) start: *const T,
+    pub(crate) lane: usize,
+    pub(crate) step: usize,
+    pub(crate) lanes: usize,
+    pub(crate) depth: usize,
 }
 
 /// Items from one panel of W lanes to the next. The slack lets full vectors be written at the end of a panel.
-pub(super) const fn panel_len(width: usize, depth: usize) -> usize {
-    (depth * width + 16).next_multiple_of(16)
+pub(crate) const fn panel_len(width: usize, depth: usize) -> usize {
+    (depth * width + 32).next_multiple_of(16)
 }
 
-/// Packs `x` into panels of W lanes at `to`, each [`panel_len`] long.
+/// A way to pack for one side of a product.
+pub(crate) struct Packer<T> {
+    /// Lanes of a panel.
+    pub(crate) width: usize,
+    /// Packs a block into panels at `to`, `panel` items apart.
+    ///
+    /// It may only be called where the machine that it was made for may run; the block must be readable, and `to`
+    /// writable up to 32 items behind the last row that is packed. Rows that follow the block must be packed later.
+    pub(crate) pack: unsafe fn(x: Block<T>, panel: usize, to: *mut T),
+}
+
+/// Packs `x` into panels of W lanes at `to`, `panel` items apart.
 ///
 /// # Safety
 /// To be inlined into a function compiled for V's instructions; the block must be readable and `to` writable for all
 /// its panels.
 #[inline(always)]
-pub(super) unsafe fn pack<V: Vector, const W: usize>(x: Block<V::Item>, to: *mut V::Item) {
+pub(super) unsafe fn pack<V: Vector, const W: usize>(x: Block<V::Item>, panel: usize, to: *mut V::Item) {
     // SAFETY: the caller vouches for the pointers.
     unsafe {
         if x.lane == 1 {
-            pack_rows::<V, W>(x, to);
+            pack_rows::<V, W>(x, panel, to);
         } else if x.step == 1 {
-            pack_columns::<V, W>(x, to);
+            pack_columns::<V, W>(x, panel, to);
         } else {
-            pack_any::<V, W>(x, to);
+            pack_any::<V, W>(x, panel, to);
         }
     }
 }
 
 /// Lanes side by side in memory: pieces of rows are copied. A few panels at a time keep reads long and sequential.
 #[inline(always)]
-unsafe fn pack_rows<V: Vector, const W: usize>(x: Block<V::Item>, to: *mut V::Item) {
+unsafe fn pack_rows<V: Vector, const W: usize>(x: Block<V::Item>, panel: usize, to: *mut V::Item) {
     const AHEAD: usize = 8;
-    let panel = panel_len(W, x.depth);
     let whole = x.lanes / W;
     let group = (192 / W).max(1);
     // SAFETY: whole panels have W lanes to copy; the last one has `lanes % W`.
@@ -77,8 +87,7 @@ unsafe fn pack_rows<V: Vector, const W: usize>(x: Block<V::Item>, to: *mut V::It
 
 /// Lanes contiguous along the depth: squares are transposed in registers.
 #[inline(always)]
-unsafe fn pack_columns<V: Vector, const W: usize>(x: Block<V::Item>, to: *mut V::Item) {
-    let panel = panel_len(W, x.depth);
+unsafe fn pack_columns<V: Vector, const W: usize>(x: Block<V::Item>, panel: usize, to: *mut V::Item) {
     let squares = x.depth / V::LANES * V::LANES;
     // SAFETY: squares lie inside the block. Where W is no multiple of LANES, the last vector of a row runs over into
     // the next row, whose first vector is written later, or into the slack after the panel.
@@ -115,8 +124,7 @@ unsafe fn pack_columns<V: Vector, const W: usize>(x: Block<V::Item>, to: *mut V:
 
 /// Any strides, item by item.
 #[inline(always)]
-unsafe fn pack_any<V: Vector, const W: usize>(x: Block<V::Item>, to: *mut V::Item) {
-    let panel = panel_len(W, x.depth);
+unsafe fn pack_any<V: Vector, const W: usize>(x: Block<V::Item>, panel: usize, to: *mut V::Item) {
     // SAFETY: the caller vouches for the pointers.
     unsafe {
         for q in 0..x.lanes.div_ceil(W) {

@@ -1,7 +1,7 @@
 //! One product, and the choice of the way to compute it: straight from the matrices, or through packed panels.
 
 use super::direct::{direct, is_direct};
-use super::large::large;
+use super::large::{Lanes, Large, LargeEpilogue, large};
 use super::machine::{self, Machine};
 use super::tile::{Left, Out};
 use super::{Activation, Epilogue, Mat};
@@ -31,6 +31,25 @@ pub trait Multiply: Sized + Copy {
     /// # Safety
     /// The processor must have it, and the product must describe memory that it may use.
     unsafe fn multiply(isa: Isa, product: &Product<Self>);
+
+    /// Computes a product of factors that pack themselves.
+    ///
+    /// # Safety
+    /// As [`Multiply::multiply`].
+    unsafe fn multiply_factors(isa: Isa, product: &Large<Self>);
+}
+
+/// Calls a function for the machine of an instruction set.
+macro_rules! on_machine {
+    ($isa:ident, $f:ident($x:ident), $baseline:ident, $avx2:ident, $avx512:ident) => {
+        match $isa {
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => $f::<machine::$avx512>($x),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => $f::<machine::$avx2>($x),
+            _ => $f::<machine::$baseline>($x),
+        }
+    };
 }
 
 macro_rules! multiply {
@@ -38,15 +57,12 @@ macro_rules! multiply {
         impl Multiply for $t {
             unsafe fn multiply(isa: Isa, product: &Product<Self>) {
                 // SAFETY: as the caller's.
-                unsafe {
-                    match isa {
-                        #[cfg(target_arch = "x86_64")]
-                        Isa::Avx512 => multiply::<machine::$avx512>(product),
-                        #[cfg(target_arch = "x86_64")]
-                        Isa::Avx2 => multiply::<machine::$avx2>(product),
-                        _ => multiply::<machine::$baseline>(product),
-                    }
-                }
+                unsafe { on_machine!(isa, multiply(product), $baseline, $avx2, $avx512) }
+            }
+
+            unsafe fn multiply_factors(isa: Isa, product: &Large<Self>) {
+                // SAFETY: as the caller's.
+                unsafe { on_machine!(isa, large(product), $baseline, $avx2, $avx512) }
             }
         }
     };
@@ -59,7 +75,31 @@ pub(super) const PARALLEL: usize = 1 << 18;
 
 unsafe fn multiply<M: Machine>(x: &Product<M::Item>) {
     // SAFETY: as the caller's.
-    unsafe { if is_direct::<M>(x) { direct::<M>(x) } else { large::<M>(x) } }
+    unsafe {
+        if is_direct::<M>(x) {
+            direct::<M>(x);
+        } else {
+            let relu = x.epilogue.activation == Activation::Relu;
+            let epilogue = LargeEpilogue {
+                accumulate: x.epilogue.accumulate,
+                bias: x.epilogue.bias,
+                row_bias: None,
+                relu,
+            };
+            large::<M>(&Large {
+                depth: x.k,
+                rows: x.m,
+                cols: x.n,
+                images: 1,
+                left: &Lanes { lanes: x.m, lane: x.a.row_stride, step: x.a.col_stride, data: x.a.data },
+                right: &Lanes { lanes: x.n, lane: x.b.col_stride, step: x.b.row_stride, data: x.b.data },
+                c: x.c,
+                row_stride: x.row_stride,
+                image_stride: 0,
+                epilogue,
+            });
+        }
+    }
     match x.epilogue.activation {
         Activation::Identity | Activation::Relu => {}
         Activation::Tanh => each::<Tanh, _>(x),
@@ -104,19 +144,16 @@ impl Map for Sigmoid {
 }
 
 impl<T: Float> Product<'_, T> {
-    /// The destination of the tile at (i, j), `cols` wide, in the chunk of the depth that is `first` or `last`.
-    pub(super) fn out(&self, i: usize, j: usize, cols: usize, first: bool, last: bool) -> Out<T> {
-        let bias = match self.epilogue.bias {
-            Some(bias) if last => bias[j..].as_ptr(),
-            _ => std::ptr::null(),
-        };
+    /// The destination of the tile at (i, j), `cols` wide, for a sum over the whole depth.
+    pub(super) fn out(&self, i: usize, j: usize, cols: usize) -> Out<T> {
         Out {
             c: self.c.wrapping_add(i * self.row_stride + j),
             row_stride: self.row_stride,
             cols,
-            add: !first || self.epilogue.accumulate,
-            bias,
-            relu: last && self.epilogue.activation == Activation::Relu,
+            add: self.epilogue.accumulate,
+            bias: self.epilogue.bias.map_or(std::ptr::null(), |bias| bias[j..].as_ptr()),
+            row_bias: std::ptr::null(),
+            relu: self.epilogue.activation == Activation::Relu,
         }
     }
 

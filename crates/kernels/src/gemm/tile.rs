@@ -13,6 +13,8 @@ pub(super) struct Out<T> {
     pub(super) add: bool,
     /// The first of `cols` numbers to add to every row, or null.
     pub(super) bias: *const T,
+    /// The first of as many numbers as there are rows, to add to the items of each, or null.
+    pub(super) row_bias: *const T,
     pub(super) relu: bool,
 }
 
@@ -82,7 +84,7 @@ unsafe fn finish<V: Vector, const R: usize, const N: usize>(acc: [[V; N]; R], ou
     // SAFETY: vectors are full where all their columns exist, and partial otherwise.
     unsafe {
         let full = out.cols >= N * V::LANES;
-        if full && !out.add && out.bias.is_null() && !out.relu {
+        if full && !out.add && out.bias.is_null() && out.row_bias.is_null() && !out.relu {
             for (i, acc) in acc.iter().enumerate() {
                 for (v, &x) in acc.iter().enumerate() {
                     x.store(out.c.add(i * out.row_stride + v * V::LANES));
@@ -102,6 +104,9 @@ unsafe fn finish<V: Vector, const R: usize, const N: usize>(acc: [[V; N]; R], ou
                 }
                 if !out.bias.is_null() {
                     x = x.add(bias);
+                }
+                if !out.row_bias.is_null() {
+                    x = x.add(V::splat(out.row_bias.wrapping_add(i)));
                 }
                 if out.relu {
                     x = x.relu();

@@ -67,7 +67,7 @@ impl Operation {
         let tables = tables(rust);
         let by_hand = tables.iter().filter(|table| !table.lists_cases || !tests.contains("check_case"));
         let mut names: BTreeSet<String> =
-            by_hand.flat_map(|table| &table.rows).filter_map(|row| row.names.first()).cloned().collect();
+            by_hand.flat_map(|table| &table.rows).filter_map(|row| row.functions().next()).cloned().collect();
         names.extend(given_names(rust).into_iter().filter(|name| !others.contains(name)));
         if names.is_empty() && !tables.iter().any(|table| table.lists_cases) {
             names.insert(snake_case(&self.structure));

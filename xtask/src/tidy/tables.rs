@@ -1,4 +1,4 @@
-//! Operations written as rows of a table: `macro_rules! name { ... }` and its use in the same file.
+//! Operations and layers written as rows of a table: `macro_rules! name { ... }` and its use in the same file.
 //!
 //! A row ends with a semicolon and begins with its documentation and its names; the macro's own body documents
 //! the method that it makes of each row. A reader sees both together, so the checks must, too.
@@ -6,18 +6,20 @@
 use super::tokens::{Kind, Token, closing};
 use super::tree::Rust;
 
-/// A table: the macro that makes the methods, and the rows given to it.
+/// A table: the macro that makes the items, and the rows given to it.
 pub(crate) struct Table {
-    /// The public functions in the macro's body that take their name from a row.
-    pub(crate) methods: Vec<Method>,
+    /// The public functions and structs in the macro's body that take their name from a row.
+    pub(crate) items: Vec<Item>,
     /// The rows of all its uses.
     pub(crate) rows: Vec<Row>,
     /// Whether the macro's body makes a list of its rows for the tests.
     pub(crate) lists_cases: bool,
 }
 
-/// A function in the body of the macro.
-pub(crate) struct Method {
+/// A function or struct in the body of the macro.
+pub(crate) struct Item {
+    /// Whether it is a function.
+    pub(crate) is_function: bool,
     /// The lines of documentation in the body.
     pub(crate) documentation: String,
     /// Whether the row's documentation is put before them.
@@ -30,13 +32,20 @@ pub(crate) struct Method {
 pub(crate) struct Row {
     /// Where the names stand.
     pub(crate) line: usize,
-    /// The names that begin with a small letter, as those of methods do.
+    /// The words that it begins with, the names among them.
     pub(crate) names: Vec<String>,
     /// The lines of documentation.
     pub(crate) documentation: String,
 }
 
-/// The tables of a file that make public functions.
+impl Row {
+    /// The names of functions, which begin with a small letter.
+    pub(crate) fn functions(&self) -> impl Iterator<Item = &String> {
+        self.names.iter().filter(|name| name.starts_with(char::is_lowercase))
+    }
+}
+
+/// The tables of a file that make public functions or structs.
 pub(crate) fn tables(rust: &Rust) -> Vec<Table> {
     let tokens = rust.shipped();
     let mut tables = Vec::new();
@@ -44,11 +53,11 @@ pub(crate) fn tables(rust: &Rust) -> Vec<Table> {
         let Some(name) = defined(&tokens[position..]) else { continue };
         let open = position + 3;
         let body = &tokens[open..closing(&tokens, open)];
-        let methods = methods(body);
-        if !methods.is_empty() {
+        let items = items(body);
+        if !items.is_empty() {
             let lists_cases =
                 body.windows(2).any(|pair| pair[0].is_word("const") && pair[1].is_word("CASES"));
-            tables.push(Table { methods, rows: rows_of(name, &tokens), lists_cases });
+            tables.push(Table { items, rows: rows_of(name, &tokens), lists_cases });
         }
     }
     tables
@@ -66,25 +75,26 @@ fn defined(tokens: &[Token]) -> Option<&str> {
     }
 }
 
-/// The functions `pub fn $name` in the body of a macro.
-fn methods(body: &[Token]) -> Vec<Method> {
-    let mut methods = Vec::new();
+/// The items `pub fn $name` and `pub struct $name` in the body of a macro.
+fn items(body: &[Token]) -> Vec<Item> {
+    let mut items = Vec::new();
     for position in 0..body.len() {
         let after = &body[position..];
-        if let [public, function, dollar, ..] = after
+        if let [public, kind, dollar, ..] = after
             && public.is_word("pub")
-            && function.is_word("fn")
+            && (kind.is_word("fn") || kind.is_word("struct"))
             && dollar.is_sign('$')
         {
             let attributes = &body[attributes_before(body, position)..position];
-            methods.push(Method {
+            items.push(Item {
+                is_function: kind.is_word("fn"),
                 documentation: documentation(attributes),
                 takes_row: attributes.iter().any(|token| token.is_sign('$')),
                 may_panic: attributes.iter().any(|token| token.is_word("track_caller")),
             });
         }
     }
-    methods
+    items
 }
 
 /// Where the run of attributes, among them `$(#[$doc])*`, begins that ends at `end`.
@@ -162,8 +172,7 @@ fn row(tokens: &[Token]) -> Option<Row> {
     while tokens.get(first).is_some_and(|token| token.is_sign('#')) {
         first = closing(tokens, first + 1) + 1;
     }
-    let words = tokens.get(first..)?.iter().map_while(Token::word);
-    let names = words.filter(|word| word.starts_with(char::is_lowercase)).map(str::to_string).collect();
+    let names = tokens.get(first..)?.iter().map_while(Token::word).map(str::to_string).collect();
     Some(Row { line: tokens.get(first)?.line, names, documentation: documentation(&tokens[..first]) })
 }
 
@@ -221,10 +230,13 @@ waves! {
         let [table] = tables.as_slice() else { panic!("{} tables", tables.len()) };
         assert!(table.lists_cases);
         let methods: Vec<(&str, bool, bool)> =
-            table.methods.iter().map(|m| (m.documentation.trim(), m.takes_row, m.may_panic)).collect();
+            table.items.iter().map(|m| (m.documentation.trim(), m.takes_row, m.may_panic)).collect();
         assert_eq!(methods, [("# Shapes", true, true), ("# Gradient", false, false)]);
-        let rows: Vec<(usize, String, &str)> =
-            table.rows.iter().map(|r| (r.line, r.names.join(" "), r.documentation.trim())).collect();
+        let rows: Vec<(usize, String, &str)> = table
+            .rows
+            .iter()
+            .map(|r| (r.line, r.functions().cloned().collect::<Vec<_>>().join(" "), r.documentation.trim()))
+            .collect();
         assert_eq!(
             rows,
             [(22, "sin sin_keep".to_string(), "The sine."), (23, "cos cos_keep".to_string(), "")]

@@ -4,6 +4,7 @@
 //! - [`Layer`]: a module with a `forward`; [`Sequential`] and [`seq!`] put layers in a row.
 //! - [`Mode`]: whether a forward pass trains or evaluates, and the random numbers of training.
 //! - [`Init`]: the distributions of initial weights.
+//! - [`Loss`]: what training makes small; [`Penalty`]: what keeps weights small.
 //! - [`Module::state`], [`Module::load_state`], [`to_safetensors`], [`StateFile`]: weights out and in.
 #![forbid(unsafe_code)]
 
@@ -16,6 +17,7 @@ pub mod nn {
 
 mod init;
 mod layers;
+mod losses;
 mod mode;
 mod module;
 mod state;
@@ -23,7 +25,9 @@ mod suggest;
 
 pub use init::{Fan, Gain, Init, fans};
 pub use layers::*;
+pub use losses::{Bce, BceWithLogits, CrossEntropy, Loss, Mse, Penalty};
 pub use mode::Mode;
 pub use module::{Entry, Module, Path};
 pub use state::{Form, Load, LoadReport, Mismatch, StateError, StateFile, to_safetensors};
 pub use talweg_macros::Module;
+pub use talweg_tensor::{Conv2dOptions, Pool2dOptions, Reduction};

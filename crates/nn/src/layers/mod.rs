@@ -8,6 +8,7 @@ mod linear;
 mod pool2d;
 mod sequential;
 mod size2d;
+mod softmax;
 
 pub use activation::{Gelu, Identity, Relu, Sigmoid, Tanh};
 pub use conv2d::Conv2d;
@@ -17,3 +18,4 @@ pub use linear::Linear;
 pub use pool2d::{AvgPool2d, MaxPool2d};
 pub use sequential::Sequential;
 pub use size2d::Size2d;
+pub use softmax::{LogSoftmax, Softmax};

@@ -13,7 +13,7 @@ use talweg_kernels::pool2d::Pool2d;
 
 use crate::dtype::DType;
 use crate::layout::Layout;
-use crate::ops::{ArgReduce, Binary, Compare, CrossEntropyKernel, Reduce, Unary, Update};
+use crate::ops::{ArgReduce, Binary, Compare, CrossEntropyKernel, NormKernel, Reduce, Unary, Update};
 use crate::random::Draw;
 use crate::shape::{AxisSet, Shape};
 
@@ -167,6 +167,27 @@ pub enum Kernel {
     CrossEntropy(CrossEntropyKernel),
     /// Its gradient: inputs `dy`, the softmax, the target and, if there, the factors.
     CrossEntropyGrad(CrossEntropyKernel),
+    /// Layer normalisation of rows of a length: inputs `x`, factor and summand; outputs `y`, and mean and
+    /// 1 / √(variance + eps) of each row.
+    LayerNorm(usize, NormKernel),
+    /// Its gradient: inputs `x`, the two statistics, `dy` and the factor; outputs the gradients of `x`, factor and summand.
+    LayerNormGrad(usize, NormKernel),
+    /// Batch normalisation of `[n, c, ..]`: inputs as for `LayerNorm`; outputs `y`, and mean, biased variance and
+    /// 1 / √(variance + eps) of each channel.
+    BatchNorm(NormKernel),
+    /// Its gradient: as `LayerNormGrad`.
+    BatchNormGrad(NormKernel),
+    /// Elements 0 with probability `p`, else over `1 - p`, by the random bits from a place on.
+    Dropout {
+        /// The probability.
+        p: f64,
+        /// The generator's seed.
+        seed: u64,
+        /// The generator's stream.
+        stream: u64,
+        /// The first block used.
+        offset: u64,
+    },
     /// Rows `index` of a table: inputs table `[n, ..]`, index.
     GatherRows,
     /// A zeroed table with rows added in: inputs values, index.

@@ -3,9 +3,11 @@
 mod conv2d;
 mod copy;
 mod cross_entropy;
+mod dropout;
 mod elementwise;
 mod index;
 mod matmul;
+mod norm;
 mod pool2d;
 mod reduce;
 mod softmax;
@@ -112,6 +114,13 @@ impl Backend for Cpu {
             Kernel::LogSoftmaxGrad => softmax::log_softmax_grad(&inputs[0], &inputs[1], out),
             Kernel::CrossEntropy(s) => cross_entropy::cross_entropy(s, inputs, outputs),
             Kernel::CrossEntropyGrad(s) => cross_entropy::cross_entropy_grad(s, inputs, out),
+            Kernel::LayerNorm(n, s) => norm::layer_norm(*n, s, inputs, outputs),
+            Kernel::LayerNormGrad(n, s) => norm::layer_norm_grad(*n, s, inputs, outputs),
+            Kernel::BatchNorm(s) => norm::batch_norm(s, inputs, outputs),
+            Kernel::BatchNormGrad(s) => norm::batch_norm_grad(s, inputs, outputs),
+            Kernel::Dropout { p, seed, stream, offset } => {
+                dropout::dropout(*p, [*seed, *stream, *offset], &inputs[0], out)
+            }
             Kernel::GatherRows => index::gather_rows(&inputs[0], &inputs[1], out),
             Kernel::ScatterRows => index::scatter_rows(&inputs[0], &inputs[1], out),
             Kernel::Gather(axis) => index::gather(*axis, &inputs[0], &inputs[1], out),

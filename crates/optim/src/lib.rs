@@ -28,4 +28,4 @@ pub use clip::Clip;
 pub use optimizer::{Optimizer, OptimizerState, StateError, StepReport};
 pub use rule::{Rule, Slots, Step};
 pub use rules::{Adagrad, Adam, AdamW, RmsProp, Sgd};
-pub use schedule::{RunLength, Schedule};
+pub use schedule::{OneCycle, RunLength, Schedule};

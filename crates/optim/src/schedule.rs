@@ -41,6 +41,23 @@ impl Debug for Schedule {
     }
 }
 
+/// The proportions of [`Schedule::one_cycle_with`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct OneCycle {
+    /// The part of the run in which the rate rises, between 0 and 1. Default: 0.3.
+    pub rise: f64,
+    /// The highest rate divided by the first. Default: 25.
+    pub start: f64,
+    /// The first rate divided by the last. Default: 10,000.
+    pub end: f64,
+}
+
+impl Default for OneCycle {
+    fn default() -> OneCycle {
+        OneCycle { rise: 0.3, start: 25.0, end: 1e4 }
+    }
+}
+
 impl From<f64> for Schedule {
     fn from(lr: f64) -> Schedule {
         Schedule::constant(lr)
@@ -147,16 +164,33 @@ impl Schedule {
     /// assert!((schedule.at(99) - 4e-6).abs() < 1e-12);
     /// ```
     pub fn one_cycle(max: f64) -> Schedule {
+        Schedule::one_cycle_with(max, OneCycle::default())
+    }
+
+    /// [`Schedule::one_cycle`] with other proportions.
+    ///
+    /// # Panics
+    /// [`Schedule::at`] panics when the length of the run is not known.
+    ///
+    /// # Examples
+    /// ```
+    /// # use talweg_optim::{OneCycle, Schedule};
+    /// let cycle = OneCycle { rise: 0.5, start: 10.0, end: 100.0 };
+    /// let schedule = Schedule::one_cycle_with(1.0, cycle).over(100, 10);
+    /// assert!((schedule.at(0) - 0.1).abs() < 1e-12 && schedule.at(49) == 1.0);
+    /// assert!((schedule.at(99) - 1e-3).abs() < 1e-12);
+    /// ```
+    pub fn one_cycle_with(max: f64, OneCycle { rise, start, end }: OneCycle) -> Schedule {
         Schedule::new(format!("one cycle up to {max}"), move |step, run| {
             let steps = length("one_cycle", run) as f64;
-            let (start, end) = (max / 25.0, max / 25.0 / 1e4);
-            let (top, last) = ((0.3 * steps - 1.0).max(0.0), steps - 1.0);
+            let (first, lowest) = (max / start, max / start / end);
+            let (top, last) = ((rise * steps - 1.0).max(0.0), steps - 1.0);
             let curve = |from: f64, to: f64, part: f64| to + (from - to) / 2.0 * (1.0 + (PI * part).cos());
             let step = (step as f64).min(last);
             if step <= top {
-                curve(start, max, if top > 0.0 { step / top } else { 1.0 })
+                curve(first, max, if top > 0.0 { step / top } else { 1.0 })
             } else {
-                curve(max, end, if last > top { (step - top) / (last - top) } else { 1.0 })
+                curve(max, lowest, if last > top { (step - top) / (last - top) } else { 1.0 })
             }
         })
     }

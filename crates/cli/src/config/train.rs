@@ -22,7 +22,8 @@ pub(crate) struct Train {
     pub(crate) seed: u64,
     pub(crate) threads: Option<usize>,
     pub(crate) workers: usize,
-    pub(crate) checkpoint_every: u64,
+    /// In steps.
+    pub(crate) checkpoint_every: Option<u64>,
     pub(crate) log_every: u64,
     pub(crate) run_dir: Option<String>,
 }
@@ -122,7 +123,7 @@ impl Train {
             seed: table.integer("seed"),
             threads: table.integer_if("threads").map(|n| n as usize),
             workers: table.integer("workers") as usize,
-            checkpoint_every: table.integer("checkpoint_every"),
+            checkpoint_every: table.integer_if("checkpoint_every"),
             log_every: table.integer("log_every"),
             run_dir: table.text_if("run_dir").map(str::to_owned),
         }

@@ -119,7 +119,7 @@ pub(super) static TRAIN: Group = Group {
         Key {
             name: "workers",
             kind: Kind::Integer { min: 0, max: 256 },
-            default: Default::Is("1"),
+            default: Default::From("1, but 0 for `xor`", workers),
             meaning: "how many threads prepare batches in the background; 0 prepares them in between",
             example: "2",
             sources: &[],
@@ -127,9 +127,9 @@ pub(super) static TRAIN: Group = Group {
         Key {
             name: "checkpoint_every",
             kind: Kind::Integer { min: 1, max: 1_000_000_000 },
-            default: Default::From("1, but 1000 for `xor`", checkpoint_every),
-            meaning: "how many epochs lie between two checkpoints, from which `talweg resume` goes on",
-            example: "5",
+            default: Default::Absent("after epochs, at most one a second, and every 30 seconds"),
+            meaning: "how many steps at most lie between two checkpoints, from which `talweg resume` goes on",
+            example: "1000",
             sources: &[],
         },
         Key {
@@ -267,8 +267,8 @@ fn batch_size(root: &Table) -> Option<String> {
     Some(if xor(root) { "\"all\"" } else { "64" }.to_owned())
 }
 
-fn checkpoint_every(root: &Table) -> Option<String> {
-    Some(if xor(root) { "1000" } else { "1" }.to_owned())
+fn workers(root: &Table) -> Option<String> {
+    Some(if xor(root) { "0" } else { "1" }.to_owned())
 }
 
 fn log_every(root: &Table) -> Option<String> {

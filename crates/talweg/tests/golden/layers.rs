@@ -115,3 +115,12 @@ fn softmax() {
         }
     });
 }
+
+#[test]
+fn layer_norm() {
+    replay(&["layer_norm"], |l, case| {
+        let shape: Vec<usize> = case.list("shape").into_iter().map(|n| n as usize).collect();
+        assert_eq!(l.find("weight").is_some(), case.flag("affine"));
+        l.get("x").layer_norm(&shape[..], l.find("weight"), l.find("bias"), case.number("eps"))
+    });
+}

@@ -1,82 +1,106 @@
 //! Whole models: twenty steps with the same weights and batches; every loss and every gradient.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use talweg_tensor::{Conv2dOptions, DType, Param, Pool2dOptions, Tensor};
+use talweg_nn::{
+    Conv2d, CrossEntropy, Flatten, Layer, Linear, Loss, MaxPool2d, Mode, Module, Relu, Sequential, seq,
+};
+use talweg_tensor::{DType, Rng, Tensor};
 
 use crate::file::{Array, DTYPES, Golden, Judge, data, numbers, relative};
 
-/// What stands at each position of a network; a position's number is the first part of its parameters' names.
-#[derive(Clone, Copy)]
-enum Stage {
-    Linear,
-    Conv,
-    Relu,
-    MaxPool,
-    Flatten,
-}
-use Stage::*;
-
-const DENSE: &[Stage] = &[Linear, Relu, Linear, Relu, Linear];
-const PICTURES: &[Stage] = &[Conv, Relu, Conv, Relu, MaxPool, Flatten, Linear, Relu, Linear];
-
-fn forward(stages: &[Stage], params: &BTreeMap<&str, Param>, x: &Tensor) -> Tensor {
-    stages.iter().enumerate().fold(x.clone(), |x, (i, stage)| {
-        let param = |name| params[&format!("{i}.{name}")[..]].get();
-        match stage {
-            Linear => x.linear(&param("weight"), Some(&param("bias"))),
-            Conv => x.conv2d(&param("weight"), Some(&param("bias")), &Conv2dOptions::default()),
-            Relu => x.relu(),
-            MaxPool => x.max_pool2d(&Pool2dOptions::default()),
-            Flatten => x.flatten(1),
-        }
-    })
+fn dense(inputs: usize, hidden: usize) -> Sequential {
+    let rng = &mut Rng::seed(0);
+    seq![
+        Linear::new(inputs, hidden, rng),
+        Relu,
+        Linear::new(hidden, hidden, rng),
+        Relu,
+        Linear::new(hidden, 10, rng)
+    ]
 }
 
-/// Cross-entropy written out in tensor operations: the mean of log(sum of exp(z)) - z[class].
-fn cross_entropy(logits: &Tensor, classes: &Tensor) -> Tensor {
-    let z = logits - &logits.max_keep(-1).detach();
-    let log_sum = z.exp().sum_keep(-1).ln();
-    (&log_sum - &z.gather(-1, &classes.unsqueeze(-1))).mean(..)
+fn convolutional(first: usize, second: usize, flat: usize, hidden: usize) -> Sequential {
+    let rng = &mut Rng::seed(0);
+    seq![
+        Conv2d::new(1, first, 3, rng),
+        Relu,
+        Conv2d::new(first, second, 3, rng),
+        Relu,
+        MaxPool2d::new(2),
+        Flatten,
+        Linear::new(flat, hidden, rng),
+        Relu,
+        Linear::new(hidden, 10, rng),
+    ]
+}
+
+/// Puts the file's initial weights into the model, whose names must be the same.
+fn load(model: &Sequential, golden: &Golden) {
+    model.to_dtype(golden.dtype);
+    let mut names: Vec<String> = model.params().into_iter().map(|(name, _)| name).collect();
+    names.sort();
+    assert_eq!(names, golden.names("init/").collect::<Vec<_>>());
+    for (name, param) in model.params() {
+        param.set(&golden.tensor(&format!("init/{name}")));
+    }
 }
 
 /// Replays a file, comparing with it, and with the f64 numbers for the record.
-fn replay(folder: &Path, topic: &str, stages: &[Stage]) {
+fn replay(folder: &Path, topic: &str, model: &Sequential) {
     let exact = Golden::read(folder, topic, "f64");
     for (name, dtype, limit) in DTYPES {
         let golden = Golden::read(folder, topic, name);
-        let params: BTreeMap<&str, Param> = golden
-            .names("init/")
-            .map(|key| (key, Param::new(golden.tensor(&format!("init/{key}")))))
-            .collect();
+        load(model, &golden);
         let mut judge = Judge::new(format!("{topic}, {name}"), limit);
         let mut apart = Apart::default();
-        let case = &golden.cases[0];
-        for step in 0..case.size("steps") {
-            let (x, y) =
-                (golden.array("x").row(step).tensor(dtype), golden.array("y").row(step).tensor(dtype));
-            let logits = forward(stages, &params, &x);
-            if step == 0 {
-                judge.tensor("logits", &logits, golden.array("logits"));
-            }
-            let loss = cross_entropy(&logits, &y);
-            judge.slices(&format!("loss {step}"), &numbers(&loss), &golden.array("loss").row(step).data);
-            let grads = loss.backward();
-            for (key, p) in &params {
-                let (grad, key) = (grads.wrt(p), format!("grad/{step}/{key}"));
-                judge.tensor(&key, &grad, golden.array(&key));
-                apart.add(&grad, golden.array(&key), exact.array(&key));
-                p.update(|w| *w = &*w - &(&grad * case.number("lr")));
-            }
+        for step in 0..golden.cases[0].size("steps") {
+            train(model, &golden, step, &mut judge, &mut |key, grad| {
+                apart.add(grad, golden.array(key), exact.array(key))
+            });
         }
+        for (key, param) in model.params() {
+            judge.tensor(&format!("final/{key}"), &param.get(), golden.array(&format!("final/{key}")));
+        }
+        let x = golden.array("x").row(0).tensor(dtype);
+        judge.tensor("logits_eval", &model.forward(&x, &mut Mode::Eval), golden.array("logits_eval"));
         if dtype == DType::F32 {
+            let Apart { ours, theirs } = apart;
             println!(
-                "{topic}: gradients in f32 are off from f64 by {:.1e}; the reference's own by {:.1e}",
-                apart.ours, apart.theirs
+                "{topic}: gradients in f32 are off from f64 by {ours:.1e}; the reference's own by {theirs:.1e}"
             );
         }
         judge.finish();
+    }
+}
+
+/// One step of plain gradient descent; compares the loss, every gradient and every running statistic.
+fn train(
+    model: &Sequential,
+    golden: &Golden,
+    step: usize,
+    judge: &mut Judge,
+    also: &mut dyn FnMut(&str, &Tensor),
+) {
+    let batch = |key| golden.array(key).row(step).tensor(golden.dtype);
+    let logits = model.forward(&batch("x"), &mut Mode::Train(&mut Rng::seed(0)));
+    if step == 0 {
+        judge.tensor("logits", &logits, golden.array("logits"));
+    }
+    let loss = CrossEntropy::default().forward(&logits, &batch("y"));
+    judge.slices(&format!("loss {step}"), &numbers(&loss), &golden.array("loss").row(step).data);
+    let grads = loss.backward();
+    for (key, param) in model.params() {
+        let (grad, key) = (grads.wrt(&param), format!("grad/{step}/{key}"));
+        judge.tensor(&key, &grad, golden.array(&key));
+        also(&key, &grad);
+        param.update(|w| *w = &*w - &(&grad * golden.cases[0].number("lr")));
+    }
+    let statistics = model.buffers();
+    assert_eq!(statistics.len(), golden.names(&format!("stat/{step}/")).count());
+    for (key, buffer) in statistics {
+        let key = format!("stat/{step}/{key}");
+        judge.tensor(&key, &buffer.get(), golden.array(&key));
     }
 }
 
@@ -96,12 +120,12 @@ impl Apart {
 
 #[test]
 fn dense_network() {
-    replay(&data(), "mlp", DENSE);
+    replay(&data(), "mlp", &dense(64, 32));
 }
 
 #[test]
 fn convolutional_network() {
-    replay(&data(), "cnn", PICTURES);
+    replay(&data(), "cnn", &convolutional(4, 8, 32, 16));
 }
 
 /// The folder that `generate.py --full` filled, if the environment names one.
@@ -118,13 +142,13 @@ fn full_size() -> Option<PathBuf> {
 #[test]
 fn full_size_dense_network() {
     if let Some(folder) = full_size() {
-        replay(&folder, "w2", DENSE);
+        replay(&folder, "w2", &dense(784, 512));
     }
 }
 
 #[test]
 fn full_size_convolutional_network() {
     if let Some(folder) = full_size() {
-        replay(&folder, "w3", PICTURES);
+        replay(&folder, "w3", &convolutional(32, 64, 9216, 128));
     }
 }

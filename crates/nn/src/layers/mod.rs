@@ -1,9 +1,12 @@
 //! Layers: modules that make a tensor of another.
 
 mod activation;
+mod batch_norm;
 mod conv2d;
+mod dropout;
 mod flatten;
 mod layer;
+mod layer_norm;
 mod linear;
 mod pool2d;
 mod sequential;
@@ -11,9 +14,12 @@ mod size2d;
 mod softmax;
 
 pub use activation::{Gelu, Identity, Relu, Sigmoid, Tanh};
+pub use batch_norm::{BatchNorm1d, BatchNorm2d};
 pub use conv2d::Conv2d;
+pub use dropout::Dropout;
 pub use flatten::Flatten;
 pub use layer::Layer;
+pub use layer_norm::LayerNorm;
 pub use linear::Linear;
 pub use pool2d::{AvgPool2d, MaxPool2d};
 pub use sequential::Sequential;

@@ -84,7 +84,7 @@ impl StateFile {
 pub fn to_safetensors(tensors: &[(String, Tensor)], metadata: &BTreeMap<String, String>) -> Vec<u8> {
     let mut names: Vec<&str> = tensors.iter().map(|(name, _)| name.as_str()).collect();
     names.sort_unstable();
-    for pair in names.windows(2).filter(|pair| pair[0] == pair[1]) {
+    if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
         panic!("to_safetensors: two tensors are named `{}`; names are unique", pair[0]);
     }
     assert!(

@@ -3,6 +3,7 @@
 use std::marker::PhantomData;
 use std::ops::Range;
 
+use crate::elementwise::{Map, Zip};
 use crate::float::{Float, FloatKind};
 use crate::lane::Lane;
 use crate::{isa, threads};
@@ -112,52 +113,71 @@ unsafe fn same<A: Copy, B: Copy>(x: A) -> B {
     unsafe { std::mem::transmute_copy(&x) }
 }
 
-/// Evaluates a formula given for both types at a number of either.
+/// y = f(x) for a number of either type.
 ///
 /// Without fused multiply-add, single precision is computed in double precision and rounded once: the lane functions
-/// of `f32` are made of such steps, each of which would be a library call.
+/// of `f32` are made of such steps, each of which would be a library call. The formula is named by its type and
+/// called directly, because a function that is passed as a value is not always inlined, and then loses the
+/// instruction set of its caller.
 #[inline(always)]
-pub(crate) fn formula1<const FUSED: bool, T: Float>(
-    x: T,
-    single: impl Fn(Lane<f32>) -> Lane<f32>,
-    double: impl Fn(Lane<f64>) -> Lane<f64>,
-) -> T {
+pub(crate) fn apply<const FUSED: bool, F: Map, T: Float>(x: T) -> T {
     match T::KIND {
         // SAFETY: the kind says that T is f32.
-        FloatKind::F32 if FUSED => unsafe { same(single(Lane(same(x))).0) },
-        FloatKind::F32 => T::from_f64(double(Lane(x.to_f64())).0),
+        FloatKind::F32 if FUSED => unsafe { same(F::f32(Lane(same(x))).0) },
+        FloatKind::F32 => T::from_f64(F::f64(Lane(x.to_f64())).0),
         // SAFETY: the kind says that T is f64.
-        FloatKind::F64 => unsafe { same(double(Lane(same(x))).0) },
+        FloatKind::F64 => unsafe { same(F::f64(Lane(same(x))).0) },
     }
 }
 
-/// Evaluates a formula of two arguments given for both types at numbers of either.
+/// y = f(a, b) for numbers of either type; see [`apply`].
 #[inline(always)]
-pub(crate) fn formula2<const FUSED: bool, T: Float>(
-    a: T,
-    b: T,
-    single: impl Fn(Lane<f32>, Lane<f32>) -> Lane<f32>,
-    double: impl Fn(Lane<f64>, Lane<f64>) -> Lane<f64>,
-) -> T {
+pub(crate) fn apply2<const FUSED: bool, F: Zip, T: Float>(a: T, b: T) -> T {
     match T::KIND {
         // SAFETY: the kind says that T is f32.
-        FloatKind::F32 if FUSED => unsafe { same(single(Lane(same(a)), Lane(same(b))).0) },
-        FloatKind::F32 => T::from_f64(double(Lane(a.to_f64()), Lane(b.to_f64())).0),
+        FloatKind::F32 if FUSED => unsafe { same(F::f32(Lane(same(a)), Lane(same(b))).0) },
+        FloatKind::F32 => T::from_f64(F::f64(Lane(a.to_f64()), Lane(b.to_f64())).0),
         // SAFETY: the kind says that T is f64.
-        FloatKind::F64 => unsafe { same(double(Lane(same(a)), Lane(same(b))).0) },
+        FloatKind::F64 => unsafe { same(F::f64(Lane(same(a)), Lane(same(b))).0) },
+    }
+}
+
+struct Exp;
+
+impl Map for Exp {
+    #[inline(always)]
+    fn f32(x: Lane<f32>) -> Lane<f32> {
+        x.exp()
+    }
+    #[inline(always)]
+    fn f64(x: Lane<f64>) -> Lane<f64> {
+        x.exp()
+    }
+}
+
+struct Ln;
+
+impl Map for Ln {
+    #[inline(always)]
+    fn f32(x: Lane<f32>) -> Lane<f32> {
+        x.ln()
+    }
+    #[inline(always)]
+    fn f64(x: Lane<f64>) -> Lane<f64> {
+        x.ln()
     }
 }
 
 /// e^x as [`Lane`] computes it.
 #[inline(always)]
 pub(crate) fn exp<const FUSED: bool, T: Float>(x: T) -> T {
-    formula1::<FUSED, T>(x, Lane::<f32>::exp, Lane::<f64>::exp)
+    apply::<FUSED, Exp, T>(x)
 }
 
 /// ln(x) as [`Lane`] computes it.
 #[inline(always)]
 pub(crate) fn ln<const FUSED: bool, T: Float>(x: T) -> T {
-    formula1::<FUSED, T>(x, Lane::<f32>::ln, Lane::<f64>::ln)
+    apply::<FUSED, Ln, T>(x)
 }
 
 #[cfg(test)]

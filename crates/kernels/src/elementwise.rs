@@ -9,9 +9,11 @@
 //!
 //! struct Relu;
 //! impl Map for Relu {
+//!     #[inline(always)]
 //!     fn f32(x: Lane<f32>) -> Lane<f32> {
 //!         x.max(0.0)
 //!     }
+//!     #[inline(always)]
 //!     fn f64(x: Lane<f64>) -> Lane<f64> {
 //!         x.max(0.0)
 //!     }
@@ -23,11 +25,14 @@
 
 use std::marker::PhantomData;
 
-use crate::dispatch::{CHUNK, chunks, formula1, formula2, multiversion, rows_per_task};
+use crate::dispatch::{CHUNK, apply, apply2, chunks, multiversion, rows_per_task};
 use crate::float::{Float, Pod};
 use crate::lane::Lane;
 
-/// A formula of one number, y = f(x). Mark both functions `#[inline(always)]` when they are long.
+/// A formula of one number, y = f(x).
+///
+/// Both functions must be marked `#[inline(always)]`: a formula that is called instead of inlined is compiled for the
+/// plainest instruction set and may be a hundred times slower.
 pub trait Map {
     /// The formula in single precision.
     fn f32(x: Lane<f32>) -> Lane<f32>;
@@ -35,7 +40,7 @@ pub trait Map {
     fn f64(x: Lane<f64>) -> Lane<f64>;
 }
 
-/// A formula of two numbers, y = f(a, b). Mark both functions `#[inline(always)]` when they are long.
+/// A formula of two numbers, y = f(a, b). Both functions must be marked `#[inline(always)]`, as in [`Map`].
 pub trait Zip {
     /// The formula in single precision.
     fn f32(a: Lane<f32>, b: Lane<f32>) -> Lane<f32>;
@@ -43,20 +48,10 @@ pub trait Zip {
     fn f64(a: Lane<f64>, b: Lane<f64>) -> Lane<f64>;
 }
 
-/// A comparison of two numbers of any type, such as `a < b`.
+/// A comparison of two numbers of any type, such as `a < b`; its function is best marked `#[inline(always)]`.
 pub trait Compare {
     /// Whether the comparison holds.
     fn compare<T: Pod>(a: T, b: T) -> bool;
-}
-
-#[inline(always)]
-fn apply<const FUSED: bool, F: Map, T: Float>(x: T) -> T {
-    formula1::<FUSED, T>(x, F::f32, F::f64)
-}
-
-#[inline(always)]
-fn apply2<const FUSED: bool, F: Zip, T: Float>(a: T, b: T) -> T {
-    formula2::<FUSED, T>(a, b, F::f32, F::f64)
 }
 
 /// out\[i\] = f(x\[i\]).

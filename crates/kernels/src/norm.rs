@@ -3,10 +3,12 @@
 //! Both compute x' = (x - mean) * rstd with rstd = 1 / sqrt(variance + eps) and the biased variance (division by the
 //! count), in two passes so that a large mean costs no accuracy, and y = x' * weight + bias.
 
+use std::ops::Range;
+
 use crate::buffer::Buffer;
 use crate::dispatch::{Parts, multiversion, ranges, rows_per_task};
 use crate::float::Float;
-use crate::reduce::{self, row_sum};
+use crate::reduce::{self, row_sum, sum_columns_with};
 
 /// A layer normalisation: rows of `n` numbers, each normalised by itself.
 #[derive(Clone, Copy, Debug)]
@@ -111,19 +113,21 @@ pub fn layer_norm_grad<T: Float>(
 /// If a length does not fit: `x` and `y` whole blocks of `channels * inner`, everything else one number per channel.
 #[track_caller]
 pub fn batch_norm<T: Float>(s: &BatchNorm<T>, x: &[T], y: &mut [T], [mean, variance, rstd]: [&mut [T]; 3]) {
-    s.outer("batch_norm", &[x.len(), y.len()], &[mean.len(), variance.len(), rstd.len()]);
-    {
-        let (mean, variance, rstd) = (Parts::new(mean), Parts::new(variance), Parts::new(rstd));
-        ranges(s.channels, s.channels_per_task(x.len()), &|range| {
-            for c in range {
-                let (m, v) = channel_moments(s, x, c);
-                // SAFETY: every channel is in one range only.
-                let places = unsafe { [mean.part(c..c + 1), variance.part(c..c + 1), rstd.part(c..c + 1)] };
-                for (place, value) in places.into_iter().zip([m, v, T::ONE / (v + s.eps).sqrt()]) {
-                    place[0] = value;
-                }
-            }
-        });
+    let outer = s.outer("batch_norm", &[x.len(), y.len()], &[mean.len(), variance.len(), rstd.len()]);
+    let count = T::from_f64((outer * s.inner) as f64);
+    channel_sums(s, outer, mean, &|blocks, out| match s.inner {
+        1 => sum_rows::<T>(&x[s.flat(blocks)], out),
+        _ => sum_runs::<T>(&x[s.flat(blocks)], s.inner, out),
+    });
+    mean.iter_mut().for_each(|mean| *mean /= count);
+    let mean = &*mean;
+    channel_sums(s, outer, variance, &|blocks, out| match s.inner {
+        1 => square_rows::<T>(&x[s.flat(blocks)], mean, out),
+        _ => square_runs::<T>(&x[s.flat(blocks)], s.inner, mean, out),
+    });
+    for (variance, rstd) in variance.iter_mut().zip(&mut *rstd) {
+        *variance /= count;
+        *rstd = T::ONE / (*variance + s.eps).sqrt();
     }
     batch_norm_apply(s, x, mean, rstd, y);
 }
@@ -135,16 +139,18 @@ pub fn batch_norm<T: Float>(s: &BatchNorm<T>, x: &[T], y: &mut [T], [mean, varia
 /// If a length does not fit, as in [`batch_norm`].
 #[track_caller]
 pub fn batch_norm_apply<T: Float>(s: &BatchNorm<T>, x: &[T], mean: &[T], rstd: &[T], y: &mut [T]) {
-    s.outer("batch_norm_apply", &[x.len(), y.len()], &[mean.len(), rstd.len()]);
-    if x.is_empty() {
-        return;
+    let outer = s.outer("batch_norm_apply", &[x.len(), y.len()], &[mean.len(), rstd.len()]);
+    let mut constants = Buffer::take(2 * s.channels * size_of::<T>());
+    let (scale, shift) = constants.as_mut_slice::<T>().split_at_mut(s.channels);
+    for c in 0..s.channels {
+        scale[c] = rstd[c] * s.weight.map_or(T::ONE, |weight| weight[c]);
+        shift[c] = s.bias.map_or(T::ZERO, |bias| bias[c]);
     }
-    let block = s.channels * s.inner;
-    let y = Parts::new(y);
-    ranges(x.len() / block, rows_per_task(block), &|range| {
-        let flat = range.start * block..range.end * block;
+    let (y, scale, shift) = (Parts::new(y), &*scale, &*shift);
+    ranges(outer, rows_per_task(s.channels * s.inner), &|blocks| {
+        let flat = s.flat(blocks);
         // SAFETY: the ranges are disjoint.
-        batch_norm_apply_rows::<T>(s, &x[flat.clone()], mean, rstd, unsafe { y.part(flat) });
+        batch_norm_blocks::<T>(&x[flat.clone()], s.inner, mean, scale, shift, unsafe { y.part(flat) });
     });
 }
 
@@ -166,37 +172,36 @@ pub fn batch_norm_grad<T: Float>(
     check_side("batch_norm_grad", "dbias", out.dbias.as_deref(), s.channels);
     let mut sums = Buffer::zeroed(2 * s.channels * size_of::<T>());
     let (dot, sum) = sums.as_mut_slice::<T>().split_at_mut(s.channels);
-    {
-        let (dot, sum) = (Parts::new(dot), Parts::new(sum));
-        ranges(s.channels, s.channels_per_task(x.len()), &|range| {
-            for c in range {
-                let (product, plain) = channel_grad_sums(s, x, dy, c, mean[c]);
-                // SAFETY: every channel is in one range only.
-                let (dot, sum) = unsafe { (dot.part(c..c + 1), sum.part(c..c + 1)) };
-                dot[0] = product * rstd[c];
-                sum[0] = plain;
-            }
-        });
+    channel_sums(s, outer, sum, &|blocks, out| match s.inner {
+        1 => sum_rows::<T>(&dy[s.flat(blocks)], out),
+        _ => sum_runs::<T>(&dy[s.flat(blocks)], s.inner, out),
+    });
+    channel_sums(s, outer, dot, &|blocks, out| {
+        let (x, dy) = (&x[s.flat(blocks.clone())], &dy[s.flat(blocks)]);
+        match s.inner {
+            1 => dot_rows::<T>(x, dy, mean, out),
+            _ => dot_runs::<T>(x, dy, s.inner, mean, out),
+        }
+    });
+    for (dot, &rstd) in dot.iter_mut().zip(rstd) {
+        *dot *= rstd;
     }
-    if !x.is_empty() {
-        let count = T::from_f64((outer * s.inner) as f64);
-        let block = s.channels * s.inner;
-        let dx = Parts::new(out.dx);
-        ranges(outer, rows_per_task(block), &|range| {
-            let flat = range.start * block..range.end * block;
-            // SAFETY: the ranges are disjoint.
-            let dx = unsafe { dx.part(flat.clone()) };
-            for (i, dx) in dx.chunks_exact_mut(s.inner).enumerate() {
-                let c = i % s.channels;
-                let at = flat.start + i * s.inner;
-                let (x, dy) = (&x[at..at + s.inner], &dy[at..at + s.inner]);
-                let scale = rstd[c] * s.weight.map_or(T::ONE, |weight| weight[c]);
-                let slope = rstd[c] * dot[c] / count;
-                // dx = scale * (dy - sum/m - (x - mean) * slope)
-                batch_norm_grad_run::<T>(x, dy, [scale, sum[c] / count, mean[c], slope], dx);
-            }
-        });
+    let count = T::from_f64((outer * s.inner) as f64);
+    // dx = scale * (dy - shift - (x - mean) * slope)
+    let mut constants = Buffer::take(3 * s.channels * size_of::<T>());
+    let constants = constants.as_mut_slice::<T>();
+    for c in 0..s.channels {
+        constants[c] = rstd[c] * s.weight.map_or(T::ONE, |weight| weight[c]);
+        constants[s.channels + c] = sum[c] / count;
+        constants[2 * s.channels + c] = rstd[c] * dot[c] / count;
     }
+    let dx = Parts::new(out.dx);
+    ranges(outer, rows_per_task(s.channels * s.inner), &|blocks| {
+        let flat = s.flat(blocks);
+        // SAFETY: the ranges are disjoint.
+        let dx = unsafe { dx.part(flat.clone()) };
+        batch_norm_grad_blocks::<T>(&x[flat.clone()], &dy[flat], s.inner, mean, constants, dx);
+    });
     if let Some(dweight) = out.dweight {
         dweight.copy_from_slice(dot);
     }
@@ -275,44 +280,141 @@ multiversion! {
         }
     }
 
-    fn batch_norm_apply_rows[T: Float](s: &BatchNorm<T>, x: &[T], mean: &[T], rstd: &[T], y: &mut [T]) {
-        let side = |side: Option<&[T]>, c: usize, or: T| side.map_or(or, |side| side[c]);
-        if s.inner == 1 {
-            for (x, y) in x.chunks_exact(s.channels).zip(y.chunks_exact_mut(s.channels)) {
-                for (c, (y, &x)) in y.iter_mut().zip(x).enumerate() {
-                    *y = (x - mean[c]) * rstd[c] * side(s.weight, c, T::ONE) + side(s.bias, c, T::ZERO);
+    /// y = (x - mean) * scale + shift; for features channel runs along the row.
+    fn batch_norm_blocks[T: Float](x: &[T], inner: usize, mean: &[T], scale: &[T], shift: &[T], y: &mut [T]) {
+        let channels = mean.len();
+        if inner == 1 {
+            for (x, y) in x.chunks_exact(channels).zip(y.chunks_exact_mut(channels)) {
+                for ((((y, &x), &mean), &scale), &shift) in y.iter_mut().zip(x).zip(mean).zip(scale).zip(shift) {
+                    *y = (x - mean) * scale + shift;
                 }
             }
             return;
         }
-        for (i, (x, y)) in x.chunks_exact(s.inner).zip(y.chunks_exact_mut(s.inner)).enumerate() {
-            let c = i % s.channels;
-            let (m, scale) = (mean[c], rstd[c] * side(s.weight, c, T::ONE));
-            let shift = side(s.bias, c, T::ZERO);
-            for (y, &x) in y.iter_mut().zip(x) {
-                *y = (x - m) * scale + shift;
+        for (x, y) in x.chunks_exact(channels * inner).zip(y.chunks_exact_mut(channels * inner)) {
+            for (c, (x, y)) in x.chunks_exact(inner).zip(y.chunks_exact_mut(inner)).enumerate() {
+                let (mean, scale, shift) = (mean[c], scale[c], shift[c]);
+                for (y, &x) in y.iter_mut().zip(x) {
+                    *y = (x - mean) * scale + shift;
+                }
             }
         }
     }
 
-    fn batch_norm_grad_run[T: Float](x: &[T], dy: &[T], constants: [T; 4], dx: &mut [T]) {
-        let [scale, shift, mean, slope] = constants;
-        for ((dx, &x), &dy) in dx.iter_mut().zip(x).zip(dy) {
-            *dx = scale * (dy - shift - (x - mean) * slope);
+    /// dx = scale * (dy - shift - (x - mean) * slope), with scale, shift and slope one after the other in `constants`.
+    fn batch_norm_grad_blocks[T: Float](
+        x: &[T],
+        dy: &[T],
+        inner: usize,
+        mean: &[T],
+        constants: &[T],
+        dx: &mut [T],
+    ) {
+        let channels = mean.len();
+        let (scale, rest) = constants.split_at(channels);
+        let (shift, slope) = rest.split_at(channels);
+        if inner == 1 {
+            for ((x, dy), dx) in
+                x.chunks_exact(channels).zip(dy.chunks_exact(channels)).zip(dx.chunks_exact_mut(channels))
+            {
+                for c in 0..channels {
+                    dx[c] = scale[c] * (dy[c] - shift[c] - (x[c] - mean[c]) * slope[c]);
+                }
+            }
+            return;
+        }
+        for (i, ((x, dy), dx)) in
+            x.chunks_exact(inner).zip(dy.chunks_exact(inner)).zip(dx.chunks_exact_mut(inner)).enumerate()
+        {
+            let c = i % channels;
+            let (mean, scale, shift, slope) = (mean[c], scale[c], shift[c], slope[c]);
+            for ((dx, &x), &dy) in dx.iter_mut().zip(x).zip(dy) {
+                *dx = scale * (dy - shift - (x - mean) * slope);
+            }
         }
     }
 
-    fn run_sum[T: Float](x: &[T]) -> T {
-        row_sum(x, |x| x)
+    /// Per channel of rows of features, the sum of x.
+    fn sum_rows[T: Float](x: &[T], out: &mut [T]) {
+        let channels = out.len();
+        sum_columns_with(x.len() / channels, out, #[inline(always)] |row, first, sums| {
+            let at = row * channels + first;
+            for (sum, &x) in sums.iter_mut().zip(&x[at..]) {
+                *sum += x;
+            }
+        });
     }
 
-    fn run_square_sum[T: Float](x: &[T], mean: T) -> T {
-        row_sum(x, |x| (x - mean) * (x - mean))
+    /// Per channel of rows of features, the sum of (x - mean)^2.
+    fn square_rows[T: Float](x: &[T], mean: &[T], out: &mut [T]) {
+        let channels = out.len();
+        sum_columns_with(x.len() / channels, out, #[inline(always)] |row, first, sums| {
+            let at = row * channels + first;
+            for ((sum, &x), &mean) in sums.iter_mut().zip(&x[at..]).zip(&mean[first..]) {
+                *sum += (x - mean) * (x - mean);
+            }
+        });
     }
 
-    fn run_dot[T: Float](x: &[T], dy: &[T], mean: T) -> T {
-        reduce::row_dot(x, dy, |x, dy| dy * (x - mean))
+    /// Per channel of rows of features, the sum of dy * (x - mean).
+    fn dot_rows[T: Float](x: &[T], dy: &[T], mean: &[T], out: &mut [T]) {
+        let channels = out.len();
+        sum_columns_with(x.len() / channels, out, #[inline(always)] |row, first, sums| {
+            let at = row * channels + first;
+            for (((sum, &x), &dy), &mean) in sums.iter_mut().zip(&x[at..]).zip(&dy[at..]).zip(&mean[first..]) {
+                *sum += dy * (x - mean);
+            }
+        });
     }
+
+    /// Per channel of images, the sum of x.
+    fn sum_runs[T: Float](x: &[T], inner: usize, out: &mut [T]) {
+        let channels = out.len();
+        sum_columns_with(x.len() / inner / channels, out, #[inline(always)] |block, first, sums| {
+            for (c, sum) in sums.iter_mut().enumerate() {
+                let at = (block * channels + first + c) * inner;
+                *sum += row_sum(&x[at..at + inner], |x| x);
+            }
+        });
+    }
+
+    /// Per channel of images, the sum of (x - mean)^2.
+    fn square_runs[T: Float](x: &[T], inner: usize, mean: &[T], out: &mut [T]) {
+        let channels = mean.len();
+        sum_columns_with(x.len() / inner / channels, out, #[inline(always)] |block, first, sums| {
+            for (c, sum) in sums.iter_mut().enumerate() {
+                let at = (block * channels + first + c) * inner;
+                let mean = mean[first + c];
+                *sum += row_sum(&x[at..at + inner], #[inline(always)] |x| (x - mean) * (x - mean));
+            }
+        });
+    }
+
+    /// Per channel of images, the sum of dy * (x - mean).
+    fn dot_runs[T: Float](x: &[T], dy: &[T], inner: usize, mean: &[T], out: &mut [T]) {
+        let channels = mean.len();
+        sum_columns_with(x.len() / inner / channels, out, #[inline(always)] |block, first, sums| {
+            for (c, sum) in sums.iter_mut().enumerate() {
+                let at = (block * channels + first + c) * inner;
+                let mean = mean[first + c];
+                let (x, dy) = (&x[at..at + inner], &dy[at..at + inner]);
+                *sum += reduce::row_dot(x, dy, #[inline(always)] |x, dy| dy * (x - mean));
+            }
+        });
+    }
+}
+
+/// Sums over everything but the channels: `f` sums a range of outer blocks.
+fn channel_sums<T: Float>(
+    s: &BatchNorm<T>,
+    outer: usize,
+    out: &mut [T],
+    f: &(dyn Fn(Range<usize>, &mut [T]) + Sync),
+) {
+    if s.inner == 0 || out.is_empty() {
+        return out.fill(T::ZERO);
+    }
+    reduce::sum_blocks(outer, s.channels, s.inner, out, f);
 }
 
 impl<T: Float> LayerNorm<'_, T> {
@@ -350,37 +452,11 @@ impl<T: Float> BatchNorm<'_, T> {
         outer
     }
 
-    /// How many channels one task reads: a fixed amount of work.
-    fn channels_per_task(&self, len: usize) -> usize {
-        rows_per_task(len / self.channels.max(1))
+    /// The elements of a range of outer blocks.
+    fn flat(&self, blocks: Range<usize>) -> Range<usize> {
+        let block = self.channels * self.inner;
+        blocks.start * block..blocks.end * block
     }
-}
-
-/// Mean and biased variance of one channel.
-fn channel_moments<T: Float>(s: &BatchNorm<T>, x: &[T], c: usize) -> (T, T) {
-    let block = s.channels * s.inner;
-    if block == 0 {
-        return (T::NAN, T::NAN);
-    }
-    let runs = || x.chunks_exact(block).map(|block| &block[c * s.inner..(c + 1) * s.inner]);
-    let count = T::from_f64((x.len() / s.channels) as f64);
-    let mean = runs().map(|run| run_sum::<T>(run)).sum::<T>() / count;
-    let squares = runs().map(|run| run_square_sum::<T>(run, mean)).sum::<T>();
-    (mean, squares / count)
-}
-
-/// The sums of dy * (x - mean) and of dy over one channel.
-fn channel_grad_sums<T: Float>(s: &BatchNorm<T>, x: &[T], dy: &[T], c: usize, mean: T) -> (T, T) {
-    let block = s.channels * s.inner;
-    let (mut dot, mut sum) = (T::ZERO, T::ZERO);
-    if block > 0 {
-        for (x, dy) in x.chunks_exact(block).zip(dy.chunks_exact(block)) {
-            let range = c * s.inner..(c + 1) * s.inner;
-            dot += run_dot::<T>(&x[range.clone()], &dy[range.clone()], mean);
-            sum += run_sum::<T>(&dy[range]);
-        }
-    }
-    (dot, sum)
 }
 
 #[track_caller]

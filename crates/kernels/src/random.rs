@@ -20,7 +20,7 @@
 use crate::dispatch::{CHUNK, chunks, ln, multiversion};
 use crate::float::{Float, FloatKind};
 
-/// Counters that are worked on together.
+/// Counters whose words are kept together in a buffer.
 const BATCH: usize = 32;
 /// The words of one batch.
 const WORDS: usize = 4 * BATCH;
@@ -50,16 +50,8 @@ pub fn next_u64(seed: u64, stream: u64, offset: u64) -> u64 {
 
 /// The four words of one counter.
 pub fn philox(seed: u64, stream: u64, offset: u64) -> [u32; 4] {
-    let mut x = [offset as u32, (offset >> 32) as u32, stream as u32, (stream >> 32) as u32];
-    let (mut k0, mut k1) = (seed as u32, (seed >> 32) as u32);
-    for _ in 0..10 {
-        let a = u64::from(x[0]) * M0;
-        let b = u64::from(x[2]) * M1;
-        x = [(b >> 32) as u32 ^ x[1] ^ k0, b as u32, (a >> 32) as u32 ^ x[3] ^ k1, a as u32];
-        k0 = k0.wrapping_add(W0);
-        k1 = k1.wrapping_add(W1);
-    }
-    x
+    let place = Place { seed, stream, offset };
+    place.keys().into_iter().fold(place.start(0), round).map(|word| word as u32)
 }
 
 const M0: u64 = 0xD251_1F53;
@@ -132,34 +124,58 @@ impl Place {
     /// The words of [`BATCH`] counters, counter by counter.
     #[inline(always)]
     fn words(self) -> [u32; WORDS] {
-        let (mut x0, mut x1) = ([0; BATCH], [0; BATCH]);
-        let (mut x2, mut x3) = ([self.stream as u32; BATCH], [(self.stream >> 32) as u32; BATCH]);
-        for i in 0..BATCH {
-            let offset = self.offset.wrapping_add(i as u64);
-            (x0[i], x1[i]) = (offset as u32, (offset >> 32) as u32);
-        }
-        let (mut k0, mut k1) = (self.seed as u32, (self.seed >> 32) as u32);
-        for _ in 0..10 {
-            for i in 0..BATCH {
-                let a = u64::from(x0[i]) * M0;
-                let b = u64::from(x2[i]) * M1;
-                x0[i] = (b >> 32) as u32 ^ x1[i] ^ k0;
-                x2[i] = (a >> 32) as u32 ^ x3[i] ^ k1;
-                x1[i] = b as u32;
-                x3[i] = a as u32;
-            }
-            k0 = k0.wrapping_add(W0);
-            k1 = k1.wrapping_add(W1);
-        }
+        let keys = self.keys();
         let mut words = [0; WORDS];
-        for i in 0..BATCH {
-            words[4 * i] = x0[i];
-            words[4 * i + 1] = x1[i];
-            words[4 * i + 2] = x2[i];
-            words[4 * i + 3] = x3[i];
+        let (first, second) = words.as_chunks_mut::<4>().0.split_at_mut(BATCH / 2);
+        // Two counters at a time, because a round alone would wait for its product; and the rounds written out, so
+        // that this loop is the innermost one and becomes vector code.
+        for (i, (first, second)) in first.iter_mut().zip(second).enumerate() {
+            let mut pair = [self.start(i as u64), self.start((i + BATCH / 2) as u64)];
+            pair = pair.map(|x| round(x, keys[0]));
+            pair = pair.map(|x| round(x, keys[1]));
+            pair = pair.map(|x| round(x, keys[2]));
+            pair = pair.map(|x| round(x, keys[3]));
+            pair = pair.map(|x| round(x, keys[4]));
+            pair = pair.map(|x| round(x, keys[5]));
+            pair = pair.map(|x| round(x, keys[6]));
+            pair = pair.map(|x| round(x, keys[7]));
+            pair = pair.map(|x| round(x, keys[8]));
+            pair = pair.map(|x| round(x, keys[9]));
+            *first = pair[0].map(|word| word as u32);
+            *second = pair[1].map(|word| word as u32);
         }
         words
     }
+
+    /// The counter `i` places further as four words, each of 32 bits in 64 because that is the shape of the products.
+    #[inline(always)]
+    fn start(self, i: u64) -> [u64; 4] {
+        let offset = self.offset.wrapping_add(i);
+        [offset & LOW, offset >> 32, self.stream & LOW, self.stream >> 32]
+    }
+
+    /// The keys of the ten rounds.
+    #[inline(always)]
+    fn keys(self) -> [[u64; 2]; 10] {
+        let mut keys = [[0; 2]; 10];
+        let (mut k0, mut k1) = (self.seed as u32, (self.seed >> 32) as u32);
+        for key in &mut keys {
+            *key = [u64::from(k0), u64::from(k1)];
+            k0 = k0.wrapping_add(W0);
+            k1 = k1.wrapping_add(W1);
+        }
+        keys
+    }
+}
+
+/// The lower half of 64 bits.
+const LOW: u64 = 0xffff_ffff;
+
+/// One round of Philox on four words of 32 bits.
+#[inline(always)]
+fn round([x0, x1, x2, x3]: [u64; 4], [k0, k1]: [u64; 2]) -> [u64; 4] {
+    let (a, b) = (x0 * M0, x2 * M1);
+    [b >> 32 ^ x1 ^ k0, b & LOW, a >> 32 ^ x3 ^ k1, a & LOW]
 }
 
 /// The smallest word that is kept when numbers are dropped with probability p below 1.

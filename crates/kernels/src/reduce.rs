@@ -5,12 +5,18 @@
 //! bit. **Maxima and minima** propagate NaN; the first of several equal positions wins, and the first NaN wins over
 //! all numbers, as in PyTorch.
 
+use std::ops::Range;
+
 use crate::buffer::Buffer;
-use crate::dispatch::{CHUNK, Parts, chunks, multiversion, ranges, rows_per_task};
+use crate::dispatch::{CHUNK, chunks, multiversion, rows_per_task};
 use crate::float::{Float, Pod};
 
 /// Independent accumulators along a row, so that the order of additions suits every vector width.
 const LANES: usize = 32;
+/// Rows below this length are added one by one: the additions of neighbouring rows overlap.
+const TINY: usize = 16;
+/// Rows below this length use fewer accumulators.
+const SHORT: usize = 128;
 /// Elements of a row that are added by plain accumulation before the binary tree begins.
 const LEAF: usize = 1024;
 /// Rows of a matrix that are added by plain accumulation before the binary tree begins.
@@ -28,24 +34,12 @@ pub fn sum<T: Float>(x: &[T], outer: usize, n: usize, inner: usize, out: &mut [T
     if n == 0 || out.is_empty() {
         return out.fill(T::ZERO);
     }
-    // A long axis with few results is cut into blocks, whose sums are then added in order.
-    let block = block_rows(n, inner);
-    if n > 2 * block && outer * inner.div_ceil(TILE) < 16 {
-        let blocks = n.div_ceil(block);
-        let mut partial = Buffer::take(outer * blocks * inner * size_of::<T>());
-        let partial = partial.as_mut_slice::<T>();
-        let parts = Parts::new(partial);
-        ranges(outer * blocks, 1, &|range| {
-            for task in range {
-                let (o, b) = (task / blocks, task % blocks);
-                let rows = b * block..n.min((b + 1) * block);
-                let x = &x[(o * n + rows.start) * inner..(o * n + rows.end) * inner];
-                // SAFETY: every task has its own part.
-                sum_one(x, inner, unsafe { parts.part(task * inner..(task + 1) * inner) });
-            }
-        });
+    if outer * inner.div_ceil(TILE) < 16 {
         for (o, out) in out.chunks_exact_mut(inner).enumerate() {
-            sum_one(&partial[o * blocks * inner..(o + 1) * blocks * inner], inner, out);
+            let x = &x[o * n * inner..(o + 1) * n * inner];
+            sum_blocks(n, inner, 1, out, &|rows, out| {
+                sum_one(&x[rows.start * inner..rows.end * inner], inner, out)
+            });
         }
         return;
     }
@@ -170,6 +164,28 @@ pub fn sum_i64(x: &[i64], outer: usize, n: usize, inner: usize, out: &mut [i64])
     fold_plain(x, n, inner, out, 0, &|sum, x| i64::wrapping_add(sum, x));
 }
 
+/// Sums over a long axis of `n` steps of `width * depth` numbers: `f` sums ranges of it into `width` numbers, in
+/// parallel for blocks of fixed size, and the blocks' sums are then added in order.
+pub(crate) fn sum_blocks<T: Float>(
+    n: usize,
+    width: usize,
+    depth: usize,
+    out: &mut [T],
+    f: &(dyn Fn(Range<usize>, &mut [T]) + Sync),
+) {
+    let block = (2 * CHUNK / (width * depth)).max(1);
+    if n <= 2 * block {
+        return f(0..n, out);
+    }
+    let mut partial = Buffer::take(n.div_ceil(block) * width * size_of::<T>());
+    let partial = partial.as_mut_slice::<T>();
+    chunks(partial, width, &|start, part| {
+        let first = start / width * block;
+        f(first..n.min(first + block), part);
+    });
+    sum_one(partial, width, out);
+}
+
 /// The pairwise sum of a row, for kernels that are compiled for an instruction set themselves.
 #[inline(always)]
 pub(crate) fn row_sum<T: Float>(x: &[T], f: impl Fn(T) -> T + Copy) -> T {
@@ -198,10 +214,20 @@ pub(crate) fn row_sum<T: Float>(x: &[T], f: impl Fn(T) -> T + Copy) -> T {
     total
 }
 
+/// The sum of at most [`LEAF`] numbers; few of them are spread over fewer accumulators, whose own sum costs time.
 #[inline(always)]
 fn leaf_sum<T: Float>(x: &[T], f: impl Fn(T) -> T + Copy) -> T {
-    let mut lanes = [T::ZERO; LANES];
-    let (blocks, rest) = x.as_chunks::<LANES>();
+    match x.len() {
+        0..TINY => x.iter().fold(T::ZERO, |sum, &x| sum + f(x)),
+        TINY..SHORT => lane_sum::<T, 8>(x, f),
+        _ => lane_sum::<T, LANES>(x, f),
+    }
+}
+
+#[inline(always)]
+fn lane_sum<T: Float, const N: usize>(x: &[T], f: impl Fn(T) -> T + Copy) -> T {
+    let mut lanes = [T::ZERO; N];
+    let (blocks, rest) = x.as_chunks::<N>();
     for block in blocks {
         for (sum, &x) in lanes.iter_mut().zip(block) {
             *sum += f(x);
@@ -216,28 +242,38 @@ fn leaf_sum<T: Float>(x: &[T], f: impl Fn(T) -> T + Copy) -> T {
 /// The sum of f over pairs, by the order of [`row_sum`] within leaves and plainly among them.
 #[inline(always)]
 pub(crate) fn row_dot<T: Float>(a: &[T], b: &[T], f: impl Fn(T, T) -> T + Copy) -> T {
+    match a.len() {
+        0..TINY => return a.iter().zip(b).fold(T::ZERO, |sum, (&a, &b)| sum + f(a, b)),
+        TINY..SHORT => return lane_dot::<T, 8>(a, b, f),
+        _ => {}
+    }
     let mut total = T::ZERO;
     for (a, b) in a.chunks(LEAF).zip(b.chunks(LEAF)) {
-        let mut lanes = [T::ZERO; LANES];
-        let (a_blocks, a_rest) = a.as_chunks::<LANES>();
-        let (b_blocks, b_rest) = b.as_chunks::<LANES>();
-        for (a, b) in a_blocks.iter().zip(b_blocks) {
-            for ((sum, &a), &b) in lanes.iter_mut().zip(a).zip(b) {
-                *sum += f(a, b);
-            }
-        }
-        for ((sum, &a), &b) in lanes.iter_mut().zip(a_rest).zip(b_rest) {
-            *sum += f(a, b);
-        }
-        total += fold_lanes(lanes);
+        total += lane_dot::<T, LANES>(a, b, f);
     }
     total
 }
 
+#[inline(always)]
+fn lane_dot<T: Float, const N: usize>(a: &[T], b: &[T], f: impl Fn(T, T) -> T + Copy) -> T {
+    let mut lanes = [T::ZERO; N];
+    let (a_blocks, a_rest) = a.as_chunks::<N>();
+    let (b_blocks, b_rest) = b.as_chunks::<N>();
+    for (a, b) in a_blocks.iter().zip(b_blocks) {
+        for ((sum, &a), &b) in lanes.iter_mut().zip(a).zip(b) {
+            *sum += f(a, b);
+        }
+    }
+    for ((sum, &a), &b) in lanes.iter_mut().zip(a_rest).zip(b_rest) {
+        *sum += f(a, b);
+    }
+    fold_lanes(lanes)
+}
+
 /// The sum of the lanes as a binary tree.
 #[inline(always)]
-fn fold_lanes<T: Float>(mut lanes: [T; LANES]) -> T {
-    let mut width = LANES;
+fn fold_lanes<T: Float, const N: usize>(mut lanes: [T; N]) -> T {
+    let mut width = N;
     while width > 1 {
         width /= 2;
         for i in 0..width {
@@ -245,11 +281,6 @@ fn fold_lanes<T: Float>(mut lanes: [T; LANES]) -> T {
         }
     }
     lanes[0]
-}
-
-/// Rows of a block that one task sums: a fixed number of elements.
-fn block_rows(n: usize, inner: usize) -> usize {
-    (2 * CHUNK / inner.max(1)).clamp(1, n.max(1)).next_multiple_of(LEAF_ROWS)
 }
 
 /// The sums of the columns of one matrix.
@@ -290,51 +321,54 @@ multiversion! {
     }
 }
 
-/// Adds the rows pairwise, a tile of columns at a time.
+/// Adds the rows pairwise.
 #[inline(always)]
 fn column_sums<T: Float>(x: &[T], inner: usize, out: &mut [T]) {
-    let n = x.len() / inner;
+    sum_columns_with(x.len() / inner, out, |row, first, sums| {
+        let at = row * inner + first;
+        for (sum, &x) in sums.iter_mut().zip(&x[at..]) {
+            *sum += x;
+        }
+    });
+}
+
+/// Adds `n` rows pairwise, a tile of columns at a time: `add(row, first column, sums)` adds one row's part of a tile.
+#[inline(always)]
+pub(crate) fn sum_columns_with<T: Float>(n: usize, out: &mut [T], add: impl Fn(usize, usize, &mut [T])) {
     for (tile, out) in out.chunks_mut(TILE).enumerate() {
         let first = tile * TILE;
         let width = out.len();
+        out.fill(T::ZERO);
         if n <= LEAF_ROWS {
-            leaf_columns(&x[first..], inner, n, out);
+            for row in 0..n {
+                add(row, first, out);
+            }
             continue;
         }
+        // The binary counter of pairwise summation, as in `row_sum`.
         let mut levels = [[T::ZERO; TILE]; 24];
         let leaves = n.div_ceil(LEAF_ROWS);
         for leaf in 0..leaves {
-            let start = leaf * LEAF_ROWS;
             let mut carry = [T::ZERO; TILE];
-            leaf_columns(&x[start * inner + first..], inner, LEAF_ROWS.min(n - start), &mut carry[..width]);
+            let carry = &mut carry[..width];
+            for row in leaf * LEAF_ROWS..n.min((leaf + 1) * LEAF_ROWS) {
+                add(row, first, carry);
+            }
             let mut level = 0;
             while leaf >> level & 1 == 1 {
-                for (carry, &sum) in carry[..width].iter_mut().zip(&levels[level][..width]) {
+                for (carry, &sum) in carry.iter_mut().zip(&levels[level][..width]) {
                     *carry = sum + *carry;
                 }
                 level += 1;
             }
-            levels[level][..width].copy_from_slice(&carry[..width]);
+            levels[level][..width].copy_from_slice(carry);
         }
-        out.fill(T::ZERO);
         for (level, sums) in levels.iter().enumerate() {
             if leaves >> level & 1 == 1 {
                 for (total, &sum) in out.iter_mut().zip(sums) {
                     *total = sum + *total;
                 }
             }
-        }
-    }
-}
-
-/// The sums of the leading columns of `n` rows that start `inner` apart.
-#[inline(always)]
-fn leaf_columns<T: Float>(x: &[T], inner: usize, n: usize, out: &mut [T]) {
-    let width = out.len();
-    out.copy_from_slice(&x[..width]);
-    for row in 1..n {
-        for (sum, &x) in out.iter_mut().zip(&x[row * inner..row * inner + width]) {
-            *sum += x;
         }
     }
 }
@@ -415,8 +449,17 @@ pub(crate) fn row_max<T: Float>(x: &[T]) -> T {
 
 #[inline(always)]
 fn row_fold<T: Float, F: Fold>(x: &[T]) -> T {
-    let mut lanes = [F::start::<T>(); LANES];
-    let (blocks, rest) = x.as_chunks::<LANES>();
+    match x.len() {
+        0..TINY => x.iter().fold(F::start(), |so_far, &x| F::step(so_far, x)),
+        TINY..SHORT => lane_fold::<T, F, 8>(x),
+        _ => lane_fold::<T, F, LANES>(x),
+    }
+}
+
+#[inline(always)]
+fn lane_fold<T: Float, F: Fold, const N: usize>(x: &[T]) -> T {
+    let mut lanes = [F::start::<T>(); N];
+    let (blocks, rest) = x.as_chunks::<N>();
     for block in blocks {
         for (so_far, &x) in lanes.iter_mut().zip(block) {
             *so_far = F::step(*so_far, x);
@@ -425,7 +468,7 @@ fn row_fold<T: Float, F: Fold>(x: &[T]) -> T {
     for (so_far, &x) in lanes.iter_mut().zip(rest) {
         *so_far = F::step(*so_far, x);
     }
-    let mut width = LANES;
+    let mut width = N;
     while width > 1 {
         width /= 2;
         for i in 0..width {
@@ -455,6 +498,17 @@ multiversion! {
 
     fn position_rows[T: Float, F: Fold](x: &[T], n: usize, out: &mut [i64]) {
         for (y, row) in out.iter_mut().zip(x.chunks_exact(n)) {
+            if n < SHORT {
+                let (mut best, mut at) = (row[0], 0);
+                for (j, &x) in row.iter().enumerate() {
+                    let next = F::step(best, x);
+                    let new = (next != best) & !best.is_nan();
+                    best = if new { next } else { best };
+                    at = if new { j as i64 } else { at };
+                }
+                *y = at;
+                continue;
+            }
             // The extreme value first, because that is vector work; then its first place.
             let extreme = row_fold::<T, F>(row);
             let found = row.iter().position(|&x| (x == extreme) | (x.is_nan() & extreme.is_nan()));

@@ -4,7 +4,7 @@ use crate::dispatch::{CHUNK, Parts, chunks, multiversion, ranges, rows_per_task}
 use crate::float::{Float, Pod};
 
 /// The side of the square blocks in which a transposition works, so that both sides stay in the first cache.
-const BLOCK: usize = 32;
+const BLOCK: usize = 16;
 
 /// Copies a view into row-major order: out\[i0, i1, ...\] = src\[offset + i0 strides\[0\] + i1 strides\[1\] + ...\].
 ///
@@ -172,6 +172,7 @@ fn transpose<T: Pod>(axes: &Axes, axis: usize, offset: usize, src: &[T], out: &m
     let strips_per_task = (CHUNK / (BLOCK * columns)).max(1);
     let parts = Parts::new(out);
     ranges(planes * strips, strips_per_task, &|range| {
+        let mut tile = [[T::default(); BLOCK]; BLOCK];
         for task in range {
             let (mut plane, strip) = (task / strips, task % strips);
             let (mut from, mut to) = (offset as isize, 0);
@@ -186,14 +187,18 @@ fn transpose<T: Pod>(axes: &Axes, axis: usize, offset: usize, src: &[T], out: &m
             to += first * pitch;
             for block in (0..columns).step_by(BLOCK) {
                 let width = BLOCK.min(columns - block);
+                // Whole lines of the source first: they often lie a power of two apart, where the cache cannot
+                // keep many of them until the next row asks for their second number.
+                for (i, line) in tile[..width].iter_mut().enumerate() {
+                    let start = (from + (block + i) as isize * step) as usize;
+                    line[..height].copy_from_slice(&src[start..start + height]);
+                }
                 for row in 0..height {
                     let start = to + row * pitch + block;
                     // SAFETY: rows of different tasks differ, and a task holds one part at a time.
-                    let line = unsafe { parts.part(start..start + width) };
-                    let mut at = from + row as isize + block as isize * step;
-                    for y in line {
-                        *y = src[at as usize];
-                        at += step;
+                    let out = unsafe { parts.part(start..start + width) };
+                    for (y, line) in out.iter_mut().zip(&tile) {
+                        *y = line[row];
                     }
                 }
             }

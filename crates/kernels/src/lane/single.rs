@@ -1,5 +1,5 @@
 //! The functions of one `f32`, without branches, for processors with fused multiply-add (elsewhere
-//! [`formula1`](crate::dispatch::formula1) evaluates in `f64` instead, because there `mul_add` is a library call).
+//! [`apply`](crate::dispatch::apply) evaluates in `f64` instead, because there `mul_add` is a library call).
 //!
 //! The coefficients are minimax fits (Remez exchange in 40 digits) rounded to the type; the error of each fit before
 //! rounding stands beside it.
@@ -320,7 +320,7 @@ pub(super) fn erfc(x: f32) -> f32 {
     let a = x.abs();
     let z = at_most(a, 10.15);
     let tail = erfcx(z) * bell(z, 1.0);
-    select(a < 0.5, 1.0 - erf_small(x), select(x < 0.0, 2.0 - tail, tail))
+    select(a < 0.75, 1.0 - erf_small(x), select(x < 0.0, 2.0 - tail, tail))
 }
 
 #[inline(always)]
@@ -329,5 +329,5 @@ pub(super) fn normal_cdf(x: f32) -> f32 {
     let z = at_most(a, 14.4);
     let tail = 0.5 * erfcx(z * std::f32::consts::FRAC_1_SQRT_2) * bell(z, 0.5);
     let middle = 0.5f32.mul_add(erf_small(x * std::f32::consts::FRAC_1_SQRT_2), 0.5);
-    select(a < 0.7, middle, select(x > 0.0, 1.0 - tail, tail))
+    select(a < 1.0, middle, select(x > 0.0, 1.0 - tail, tail))
 }

@@ -149,3 +149,45 @@ fn refuse_attributes(attributes: &[syn::Attribute], place: &str) -> Result<()> {
         None => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(text: &str) -> String {
+        let input: DeriveInput = syn::parse_str(text).expect("an item");
+        derive(&input).expect_err("the derive accepts it").to_string()
+    }
+
+    #[test]
+    fn mistakes_are_named_with_what_is_possible() {
+        for (text, want) in [
+            (
+                "union U { a: u8 }",
+                "a union cannot be a module, because nobody knows which of its fields is there; use an enum",
+            ),
+            ("struct S { #[module(skipp)] a: u8 }", "no attribute `skipp` for a field, only `skip`"),
+            (
+                "#[module(skip)] struct S;",
+                "no attribute `skip` for a type, only `crate = some::path`; `skip` stands on a field",
+            ),
+            ("#[module(path)] struct S;", "no attribute `path` for a type, only `crate = some::path`"),
+            (
+                "enum E { #[module(skip)] A(u8) }",
+                "a variant has no attributes of its own; `skip` stands on a field",
+            ),
+        ] {
+            assert_eq!(refusal(text), format!("Module: {want}"), "{text}");
+        }
+        assert!(refusal("#[module(crate)] struct S;").contains("expected `=`"));
+    }
+
+    #[test]
+    fn only_parameters_of_visited_fields_are_bounded() {
+        let text =
+            "struct S<A, B, C: Clone, const N: usize> { a: Vec<(A, u8)>, #[module(skip)] b: B, c: [C; N] }";
+        let written = derive(&syn::parse_str(text).expect("an item")).expect("a module").to_string();
+        let bounds = "impl < A : :: talweg :: nn :: Module , B , C : Clone + :: talweg :: nn :: Module , const N : usize >";
+        assert!(written.contains(bounds), "{written}");
+    }
+}

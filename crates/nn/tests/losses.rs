@@ -45,7 +45,10 @@ fn naive_cross_entropy(x: &[f64], target: &[f64]) -> Vec<(f64, f64)> {
     .collect()
 }
 
-fn cases() -> Vec<(Box<dyn Fn(Reduction) -> Box<dyn Loss>>, Tensor, Tensor, Naive)> {
+/// A loss for a reduction.
+type Make = Box<dyn Fn(Reduction) -> Box<dyn Loss>>;
+
+fn cases() -> Vec<(Make, Tensor, Tensor, Naive)> {
     let weight = || Tensor::from_slice(&FACTORS, [CLASSES]);
     vec![
         (Box::new(|reduction| Box::new(Mse { reduction })), logits([5, 3]), probabilities([5, 3]), |x, t| {

@@ -1,6 +1,6 @@
 //! Putting a state into a model.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::{self, Display};
 
 use talweg_tensor::{Buffer, LeafId, Param, Tensor};
@@ -168,8 +168,8 @@ pub(crate) fn load<M: Module + ?Sized>(
         fits.push((&place.target, x.detach(), expected.dtype));
         report.loaded.push(name);
     }
-    let expected: Vec<&str> = places.iter().flat_map(|place| &place.names).map(String::as_str).collect();
-    let is_unexpected = |name: &&String| !expected.contains(&name.as_str());
+    let expected: HashSet<&String> = places.iter().flat_map(|place| &place.names).collect();
+    let is_unexpected = |name: &&String| !expected.contains(*name);
     report.unexpected = state.iter().map(|(name, _)| name).filter(is_unexpected).cloned().collect();
     let spare: Vec<&str> = report.unexpected.iter().map(String::as_str).collect();
     report.missing =

@@ -1,6 +1,7 @@
 //! States as bytes in the safetensors format: eight bytes that give the header's length, a header in JSON with names,
 //! types, shapes and places, then the numbers, little-endian.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use ::safetensors::{Dtype, SafeTensors};
@@ -66,7 +67,7 @@ impl StateFile {
             if shape.iter().any(|&size| u32::try_from(size).is_err()) {
                 return Err(unsupported("a size is at most 2^32 - 1"));
             }
-            let data = little_endian(view.data().to_vec(), dtype.size());
+            let data = little_endian(view.data().into(), dtype.size());
             tensors.push((name, Tensor::from_bytes(&data, shape, dtype)));
         }
         Ok(StateFile { tensors, metadata })
@@ -99,24 +100,26 @@ pub fn to_safetensors(tensors: &[(String, Tensor)], metadata: &BTreeMap<String, 
             metadata.iter().map(|(k, v)| format!("{}:{}", quoted(k), quoted(v))).collect();
         fields.push(format!("\"__metadata__\":{{{}}}", texts.join(",")));
     }
-    let mut data = Vec::new();
-    for (name, x) in order {
-        let start = data.len();
-        data.extend(little_endian(x.to_bytes(), x.dtype().size()));
+    let mut start = 0;
+    for (name, x) in &order {
+        let end = start + x.numel() * x.dtype().size();
         fields.push(format!(
-            "{}:{{\"dtype\":\"{}\",\"shape\":{:?},\"data_offsets\":[{start},{}]}}",
+            "{}:{{\"dtype\":\"{}\",\"shape\":{:?},\"data_offsets\":[{start},{end}]}}",
             quoted(name),
             format_name(x.dtype()),
-            x.shape().to_vec(),
-            data.len()
+            x.shape().to_vec()
         ));
+        start = end;
     }
     let mut header = format!("{{{}}}", fields.join(",")).into_bytes();
     // Spaces up to a multiple of eight, so that the numbers are aligned.
     header.resize(header.len().next_multiple_of(8), b' ');
-    let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+    let mut bytes = Vec::with_capacity(8 + header.len() + start);
+    bytes.extend((header.len() as u64).to_le_bytes());
     bytes.extend(header);
-    bytes.extend(data);
+    for (_, x) in order {
+        bytes.extend_from_slice(&little_endian(x.to_bytes().into(), x.dtype().size()));
+    }
     bytes
 }
 
@@ -146,9 +149,9 @@ fn format_name(dtype: DType) -> &'static str {
 }
 
 /// Elements between the machine's order of bytes and the format's.
-fn little_endian(mut bytes: Vec<u8>, size: usize) -> Vec<u8> {
+fn little_endian(mut bytes: Cow<'_, [u8]>, size: usize) -> Cow<'_, [u8]> {
     if cfg!(target_endian = "big") {
-        bytes.chunks_exact_mut(size).for_each(<[u8]>::reverse);
+        bytes.to_mut().chunks_exact_mut(size).for_each(<[u8]>::reverse);
     }
     bytes
 }

@@ -54,7 +54,7 @@ impl<T: Float> Factor<T> for Pixels<'_, T> {
             let x = &self.x[image * len..][..len];
             let range = of_image.start * packer.width..(of_image.end * packer.width).min(pixels);
             let frame = Frame::new(layout, x, channels(s, &depths), range);
-            let taps: Vec<usize> = depths.clone().map(|tap| frame.tap(tap)).collect();
+            let taps = frame.taps(depths.clone());
             for strip in of_image.clone() {
                 let start = strip * packer.width;
                 let range = start..(start + packer.width).min(pixels);
@@ -80,8 +80,7 @@ impl<T: Float> Factor<T> for Taps<'_, T> {
             let mut scratch = Buffer::take(packer.width * lane * size_of::<T>());
             let scratch = scratch.as_mut_slice::<T>();
             for (q, start) in all.clone().step_by(packer.width).enumerate() {
-                let taps: Vec<usize> =
-                    (start..(start + packer.width).min(all.end)).map(|tap| frame.tap(tap)).collect();
+                let taps = frame.taps(start..(start + packer.width).min(all.end));
                 // SAFETY: a lane of scratch has room for the pixels and for what runs over.
                 unsafe { copy_runs(&frame, layout, &taps, pixels.clone(), scratch.as_mut_ptr(), lane) };
                 let block =

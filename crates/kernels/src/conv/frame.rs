@@ -109,17 +109,37 @@ impl<'a, T: Float> Frame<'a, T> {
         }
     }
 
-    /// Where tap `tap` (of the group's) sees the pixel that [`Layout::for_runs`] calls 0.
+    /// Where the taps of a range (of the group's) see the pixel that [`Layout::for_runs`] calls 0.
     ///
     /// Rows before the frame's first are missing, so that the sum with a pixel of the frame is what counts; it wraps.
-    pub(super) fn tap(&self, tap: usize) -> usize {
+    pub(super) fn taps(&self, taps: Range<usize>) -> Vec<usize> {
         let (s, layout) = (self.layout.s, &self.layout);
         let [rows, cols] = s.kernel;
-        let (channel, r, q) = (tap / (rows * cols), tap / cols % rows, tap % cols * s.dilation[1]);
-        let row = (r * s.dilation[0]).wrapping_sub(self.first_row);
-        ((channel - self.channels.start) * self.plane)
-            .wrapping_add(row.wrapping_mul(layout.line))
-            .wrapping_add(q % s.stride[1] * layout.part + q / s.stride[1])
+        let (mut channel, mut r, mut q) =
+            (taps.start / (rows * cols), taps.start / cols % rows, taps.start % cols);
+        let place = |channel: usize, r: usize, q: usize| {
+            let (row, column) = ((r * s.dilation[0]).wrapping_sub(self.first_row), q * s.dilation[1]);
+            let column = match s.stride[1] {
+                1 => column,
+                stride => column % stride * layout.part + column / stride,
+            };
+            ((channel - self.channels.start) * self.plane)
+                .wrapping_add(row.wrapping_mul(layout.line))
+                .wrapping_add(column)
+        };
+        // Counting on is much cheaper than three divisions per tap.
+        taps.map(|_| {
+            let here = place(channel, r, q);
+            q += 1;
+            if q == cols {
+                (q, r) = (0, r + 1);
+            }
+            if r == rows {
+                (r, channel) = (0, channel + 1);
+            }
+            here
+        })
+        .collect()
     }
 }
 

@@ -84,7 +84,9 @@ impl Conv2d {
         let [height, width] = self.output();
         let padding =
             |axis: usize| (self.dilation[axis] * (self.kernel[axis] - 1)).checked_sub(self.padding[axis]);
-        let possible = self.stride == [1, 1] && self.groups == 1 && height > 0 && width > 0;
+        // For few input channels, making the columns would take longer than using them.
+        let worth = self.in_channels > 32 || self.is_pointwise();
+        let possible = self.stride == [1, 1] && self.groups == 1 && height > 0 && width > 0 && worth;
         let padding = [padding(0)?, padding(1)?];
         let (in_channels, out_channels) = (self.out_channels, self.in_channels);
         possible.then_some(Conv2d { in_channels, out_channels, height, width, padding, ..*self })

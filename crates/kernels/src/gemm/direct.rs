@@ -36,7 +36,9 @@ pub(super) unsafe fn direct<M: Machine>(x: &Product<M::Item>) {
     let panel = panel_len(M::COLS, x.k);
     // SAFETY: sizes were checked, tasks write different strips or rows, and the buffers have room for the panels.
     unsafe {
-        if !pack {
+        if !pack && tasks == 1 {
+            strips_by_rows::<M>(x, 0..strips, 0..x.m, None, 0);
+        } else if !pack {
             split::<M>(x, tasks, None, panel);
         } else if strips * panel <= ON_STACK && tasks == 1 {
             let mut panels = [MaybeUninit::<M::Item>::uninit(); ON_STACK];
@@ -127,5 +129,5 @@ unsafe fn strips_by_rows<M: Machine>(
 
 /// Rows of the next tile when `left` remain: about equal for all tiles.
 fn even_rows<M: Machine>(left: usize) -> usize {
-    left.div_ceil(left.div_ceil(M::ROWS))
+    if left <= M::ROWS { left } else { left.div_ceil(left.div_ceil(M::ROWS)) }
 }

@@ -122,7 +122,7 @@ pub fn csv(
     table(&Table::read(path, format)?, options, hold_out)
 }
 
-/// What [`csv`] does, from a table that was read already.
+/// What [`csv()`] does, from a table that was read already.
 ///
 /// # Errors
 /// What [`Preprocessing::fit`] refuses, and a share outside of \[0, 1).

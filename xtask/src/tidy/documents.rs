@@ -12,11 +12,13 @@ const CARGO: &[&str] =
 /// Where the subcommands of the program live, a file or folder each.
 const COMMANDS: &str = "crates/cli/src/commands/";
 
-/// Finds broken relative links in all documents, and commands that do not exist.
+/// Finds broken relative links in all documents, commands that do not exist, and Rust that is compiled nowhere.
 pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
     let mut found = Vec::new();
+    let code = code(tree);
     for file in tree.files.iter().filter(|file| file.path.ends_with(".md")) {
         found.extend(links(tree, file));
+        found.extend(quotations(file, &code));
         for (number, command) in commands(file) {
             if let Err(message) = judge(tree, &command) {
                 found.push(file.finding(
@@ -69,16 +71,78 @@ fn resolve(document: &str, path: &str) -> Option<String> {
     Some(parts.join("/"))
 }
 
+/// All Rust of the repository, with indentation and the marks of documentation taken away, a line each.
+fn code(tree: &Tree) -> String {
+    let mut code = String::from("\n");
+    for (file, _) in tree.rust() {
+        for (_, line) in file.lines() {
+            let line = line.trim();
+            let line = line.strip_prefix("//!").or_else(|| line.strip_prefix("///")).unwrap_or(line);
+            code.push_str(line.trim());
+            code.push('\n');
+        }
+    }
+    code
+}
+
+/// Paragraphs of Rust in a document that stand in no Rust file, where the compiler and the tests would see them.
+fn quotations(file: &File, code: &str) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for block in blocks(file).into_iter().filter(|block| block.language == "rust") {
+        let mut paragraph = String::from("\n");
+        for (number, line) in block.lines.iter().map(|(number, line)| (*number, line.trim())).chain([(0, "")])
+        {
+            if !line.is_empty() {
+                paragraph.push_str(line);
+                paragraph.push('\n');
+                continue;
+            }
+            if !code.contains(&paragraph) {
+                let first = paragraph.lines().nth(1).unwrap_or("");
+                let message = format!(
+                    "the code from `{first}` stands in no Rust file; quote an example, a test or a doctest word for word"
+                );
+                let number = if number == 0 { block.last + 1 } else { number };
+                let above = paragraph.lines().count() - 1;
+                found.push(file.finding(Rule::Documents, number - above, first, message));
+            }
+            paragraph.truncate(1);
+        }
+    }
+    found
+}
+
+/// A fenced block of a document.
+struct Block<'a> {
+    language: &'a str,
+    lines: Vec<(usize, &'a str)>,
+    last: usize,
+}
+
+fn blocks(file: &File) -> Vec<Block<'_>> {
+    let mut blocks: Vec<Block<'_>> = Vec::new();
+    let mut inside = false;
+    for (number, line) in file.lines() {
+        if let Some(language) = line.trim().strip_prefix("```") {
+            inside = !inside;
+            if inside {
+                blocks.push(Block { language, lines: Vec::new(), last: number });
+            }
+        } else if let Some(block) = blocks.last_mut().filter(|_| inside) {
+            block.lines.push((number, line));
+            block.last = number;
+        }
+    }
+    blocks
+}
+
 /// The command lines in blocks of shell code, without prompts, comments and what follows a pipe.
 fn commands(file: &File) -> Vec<(usize, String)> {
+    let shells = ["sh", "bash", "console", "shell"];
     let mut list = Vec::new();
-    let mut language = None;
-    for (number, line) in file.lines() {
-        let line = line.trim();
-        if let Some(word) = line.strip_prefix("```") {
-            language = if language.is_some() { None } else { Some(word.to_string()) };
-        } else if matches!(language.as_deref(), Some("sh" | "bash" | "console" | "shell")) {
-            let line = line.split(" #").next().unwrap_or("").trim_start_matches("$ ");
+    for block in blocks(file).into_iter().filter(|block| shells.contains(&block.language)) {
+        for (number, line) in block.lines {
+            let line = line.trim().split(" #").next().unwrap_or("").trim_start_matches("$ ");
             let parts = line.split("&&").flat_map(|part| part.split('|')).map(str::trim);
             list.extend(parts.filter(|part| !part.is_empty()).map(|part| (number, part.to_string())));
         }
@@ -162,6 +226,17 @@ mod tests {
         let found = messages("[a](docs/style.md#x) [b](https://example.org/no)\n[c](docs/no.md) [d](../x)\n");
         let expected = ["the link to `docs/no.md` leads nowhere", "the link to `../x` leads nowhere"];
         assert_eq!(found, expected.map(|message| (2, message.to_string())));
+    }
+
+    #[test]
+    fn rust_is_quoted_from_files() {
+        let code = ("a.rs", "//! ```\n//! let x = 1;\n//! let y = 2;\n//! ```\nfn f() {\n    g();\n}\n");
+        let judge = |document: &str| -> Vec<usize> {
+            check(&Tree::of(&[code, ("docs/a.md", document)])).iter().map(|finding| finding.line).collect()
+        };
+        assert_eq!(judge("```rust\nlet x = 1;\nlet y = 2;\n\nfn f() {\n    g();\n}\n```\n"), []);
+        assert_eq!(judge("```rust\nlet x = 1;\n\nlet x = 2;\n\nfn f() {\n    h();\n}\n```\n"), [4, 6]);
+        assert_eq!(judge("```text\nlet z = 3;\n```\n"), []);
     }
 
     #[test]

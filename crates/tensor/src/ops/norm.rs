@@ -35,7 +35,7 @@ impl NormKernel {
                 )));
             }
         }
-        if !(self.eps >= 0.0) {
+        if self.eps.is_nan() || self.eps < 0.0 {
             return Err(OpError::new(format!(
                 "{name}: eps {} must not be negative, for input {}",
                 self.eps, inputs[0].shape

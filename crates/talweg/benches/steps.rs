@@ -108,6 +108,7 @@ fn report(name: &str, threads: usize, options: &Options) {
             env!("CARGO_PKG_VERSION"),
             t.median_us,
             t.min_us,
+            t.cpu_us,
             t.samples,
             t.loss
         );

@@ -1,0 +1,5 @@
+//! Callbacks that come with Talweg.
+
+mod progress;
+
+pub use progress::Progress;

@@ -1,2 +1,71 @@
-//! Neural networks trained by backpropagation and gradient descent.
+//! Talweg: neural networks trained by backpropagation and gradient descent.
+//!
+//! This crate is what a program depends on. It brings together:
+//! - [`tensor`]: [`Tensor`](tensor::Tensor), operations, automatic differentiation;
+//! - [`nn`]: layers, losses, initialisers;
+//! - [`optim`]: optimizers and learning-rate schedules;
+//! - [`data`]: datasets, loaders, file formats;
+//! - [`train`]: the training loop with checkpoints, metrics and early stopping.
+//!
+//! [`prelude`] has the names that nearly every program needs.
+//!
+//! ```
+//! use talweg::prelude::*;
+//!
+//! fn main() -> talweg::Result<()> {
+//!     let rng = &mut Rng::seed(7);
+//!     let (train, test) = datasets::digits();
+//!     let model = seq![Flatten, Linear::new(64, 64, rng), Relu, Dropout::new(0.2), Linear::new(64, 10, rng)];
+//!     let report = Trainer::new(model, CrossEntropy::default())
+//!         .optimizer(AdamW::default(), Schedule::one_cycle(1e-2))
+//!         .metric(Accuracy)
+//!         .epochs(5)
+//!         .early_stopping(2)
+//!         .fit(&train, &test)?;
+//!     println!("{report}");
+//!     Ok(())
+//! }
+//! ```
 #![forbid(unsafe_code)]
+
+mod files;
+
+pub use files::{load, save};
+
+pub use talweg_data as data;
+pub use talweg_nn as nn;
+pub use talweg_optim as optim;
+pub use talweg_tensor as tensor;
+pub use talweg_train as train;
+
+pub use talweg_nn::seq;
+pub use talweg_tensor::{Create, grad, grad_from, no_grad, set_threads, threads};
+
+/// What can go wrong in a program that trains: reading data, training, reading and writing models.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Data could not be read.
+    #[error(transparent)]
+    Data(#[from] talweg_data::DataError),
+    /// A run could not start or go on.
+    #[error(transparent)]
+    Train(#[from] talweg_train::TrainError),
+    /// A model's file could not be read or written, or is of another model.
+    #[error(transparent)]
+    Model(#[from] files::ModelError),
+}
+
+/// The result of a program that trains.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+pub use files::ModelError;
+
+/// The names that nearly every program needs.
+pub mod prelude {
+    pub use talweg_data::{Batch, DataLoader, Dataset, Examples, datasets};
+    pub use talweg_nn::*;
+    pub use talweg_optim::{Adagrad, Adam, AdamW, Clip, Optimizer, RmsProp, Schedule, Sgd};
+    pub use talweg_tensor::{Create, DType, Grad, Gradients, Param, Rng, Shape, Tensor, grad, no_grad};
+    pub use talweg_train::{Accuracy, Metric, Report, Trainer, evaluate};
+}

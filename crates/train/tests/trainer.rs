@@ -35,7 +35,7 @@ fn digits_are_learnt() {
 fn a_sigmoid_network_learns_xor() {
     let rng = &mut Rng::seed(3);
     let model = seq![Linear::new(2, 8, rng), Tanh, Linear::new(8, 1, rng), Sigmoid];
-    let data = datasets::xor();
+    let (data, _) = datasets::xor();
     let mut trainer = Trainer::new(model, Bce::default())
         .optimizer(Adam::default(), 0.05)
         .metric(BinaryAccuracy { threshold: 0.5 })
@@ -54,7 +54,7 @@ fn iterations_end_a_run_in_the_middle_of_an_epoch() {
 #[test]
 fn a_loss_that_has_settled_ends_the_run() {
     let x = Tensor::from_slice(&[1.0f32, 2.0, 3.0, 4.0], [4, 1]);
-    let data = Examples { x: x.clone(), y: x * 2.0 };
+    let data = Examples::new(x.clone(), x * 2.0);
     let model = seq![Linear::new(1, 1, &mut Rng::seed(1))];
     let mut trainer =
         Trainer::new(model, Mse::default()).optimizer(Sgd::default(), 0.02).batch(4).epochs(10_000).convergence(1e-6, 3);
@@ -66,7 +66,7 @@ fn a_loss_that_has_settled_ends_the_run() {
 #[test]
 fn early_stopping_puts_the_best_weights_back() {
     let (train, test) = datasets::digits();
-    let few = Examples { x: train.x.narrow(0, 0, 100), y: train.y.narrow(0, 0, 100) };
+    let few = Examples { x: train.x.narrow(0, 0, 100), y: train.y.narrow(0, 0, 100), ..train };
     let monitor = Monitor::Metric("accuracy".into());
     let mut trainer = Trainer::new(dense(2), CrossEntropy::default())
         .optimizer(Adam::default(), 0.02)
@@ -130,7 +130,7 @@ fn results_do_not_depend_on_threads_or_workers() {
 #[test]
 fn no_data_is_an_error() {
     let (train, test) = datasets::digits();
-    let none = Examples { x: Tensor::zeros([0, 1, 8, 8], DType::F32), y: Tensor::zeros([0], DType::I64) };
+    let none = Examples::new(Tensor::zeros([0, 1, 8, 8], DType::F32), Tensor::zeros([0], DType::I64));
     let mut trainer = Trainer::new(dense(1), CrossEntropy::default());
     assert_eq!(
         trainer.fit(&none, &test).unwrap_err().to_string(),

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use talweg_data::{Batch, Collate, DataLoader, Dataset};
-use talweg_nn::{Layer, Load, Mode, Module};
+use talweg_nn::{Layer, Load, Mode};
 use talweg_optim::Optimizer;
 use talweg_tensor::{Rng, Tensor};
 
@@ -197,8 +197,10 @@ impl<'a, M: Layer> Fit<'a, M> {
         let prediction = self.trainer.model.forward(x, &mut Mode::Train(&mut rng));
         let mut loss = self.trainer.loss.forward(&prediction, y);
         let data_loss = loss.item();
-        if let Some(penalty) = &self.trainer.penalty {
-            loss = loss + penalty.forward(&self.trainer.model);
+        if let Some(penalty) = &self.trainer.penalty
+            && let Some(amount) = penalty.forward(&self.trainer.model.params())
+        {
+            loss = loss + amount;
         }
         let total = loss.item();
         let step = self.state.step + 1;

@@ -24,14 +24,15 @@ fn main() -> talweg::Result<()> {
     let pixels = train.x.numel() / train.x.size(0);
     let net = Net { hidden: Linear::new(pixels, 128, rng), output: Linear::new(128, 10, rng) };
     let mut optimizer = Optimizer::new(Adam::default(), 1e-3, net.params());
+    let loss = CrossEntropy::default();
     let loader = DataLoader::new(train).batch(64).shuffle(1);
     for epoch in 0..5 {
         for batch in loader.epoch(epoch) {
             let batch = batch?;
-            let loss = net.forward(&batch.x, &mut Mode::Train(rng)).cross_entropy(&batch.y);
-            optimizer.step(&loss.backward());
+            let prediction = net.forward(&batch.x, &mut Mode::Train(rng));
+            optimizer.step(&loss.forward(&prediction, &batch.y).backward());
         }
-        let scores = evaluate(&net, &CrossEntropy::default(), &[], &DataLoader::new(test.clone()).batch(500))?;
+        let scores = evaluate(&net, &loss, &[], &DataLoader::new(test.clone()).batch(500))?;
         println!("epoch {epoch}: test loss {:.4}", scores.loss);
     }
     Ok(talweg::save(&net, "net.safetensors")?)

@@ -10,7 +10,8 @@ fn main() -> talweg::Result<()> {
     };
     let rng = &mut Rng::seed(1);
     let pixels = train.x.numel() / train.x.size(0);
-    let model = seq![Flatten, Linear::new(pixels, 128, rng), Relu, Dropout::new(0.2), Linear::new(128, 10, rng)];
+    let model =
+        seq![Flatten, Linear::new(pixels, 128, rng), Relu, Dropout::new(0.2), Linear::new(128, 10, rng)];
     let mut trainer = Trainer::new(model, CrossEntropy::default())
         .optimizer(AdamW::default(), Schedule::one_cycle(3e-3))
         .metric(Accuracy)

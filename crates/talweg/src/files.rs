@@ -63,7 +63,8 @@ pub fn save(model: &dyn Module, path: impl AsRef<Path>) -> Result<(), ModelError
 /// name and shape that differs, and the model is unchanged.
 pub fn load(model: &dyn Module, path: impl AsRef<Path>, how: Load) -> Result<LoadReport, ModelError> {
     let path = path.as_ref();
-    let bytes = fs::read(path).map_err(|source| ModelError::Io { what: "read", path: path.into(), source })?;
+    let bytes =
+        fs::read(path).map_err(|source| ModelError::Io { what: "read", path: path.into(), source })?;
     let state = |source| ModelError::State { path: path.into(), source };
     let file = StateFile::from_bytes(&bytes).map_err(state)?;
     model.load_state(&file.tensors, how).map_err(state)

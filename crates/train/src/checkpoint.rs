@@ -62,7 +62,9 @@ impl Checkpoint {
         let text = serde_json::to_string(&header)
             .map_err(|e| TrainError::Checkpoint { path: path.into(), reason: e.to_string() })?;
         let mut tensors = Vec::new();
-        for (part, list) in [("model", &self.model), ("best", &self.best), ("optimizer", &self.optimizer.slots)] {
+        for (part, list) in
+            [("model", &self.model), ("best", &self.best), ("optimizer", &self.optimizer.slots)]
+        {
             tensors.extend(list.iter().map(|(name, x)| (format!("{part}/{name}"), x.clone())));
         }
         let bytes = to_safetensors(&tensors, &BTreeMap::from([(KEY.to_string(), text)]));
@@ -78,12 +80,18 @@ impl Checkpoint {
         let bytes = fs::read(path).map_err(TrainError::io("read", path))?;
         let file = StateFile::from_bytes(&bytes).map_err(|e| refuse(e.to_string()))?;
         let text = file.metadata.get(KEY).ok_or_else(|| {
-            refuse("it is a safetensors file without a run's state; it holds weights, or is of another program".into())
+            refuse(
+                "it is a safetensors file without a run's state; it holds weights, or is of another program"
+                    .into(),
+            )
         })?;
-        let header: Header =
-            serde_json::from_str(text).map_err(|e| refuse(format!("the run's state in it cannot be read: {e}")))?;
+        let header: Header = serde_json::from_str(text)
+            .map_err(|e| refuse(format!("the run's state in it cannot be read: {e}")))?;
         if header.version != VERSION {
-            return Err(refuse(format!("it is of version {}, this program reads version {VERSION}", header.version)));
+            return Err(refuse(format!(
+                "it is of version {}, this program reads version {VERSION}",
+                header.version
+            )));
         }
         let mut checkpoint = Checkpoint {
             model: Vec::new(),

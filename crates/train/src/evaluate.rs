@@ -43,7 +43,13 @@ impl Sums {
     }
 
     /// Adds a batch; its loss is a mean over the batch's examples.
-    pub(crate) fn add(&mut self, metrics: &[Arc<dyn Metric>], loss: f64, prediction: &Tensor, target: &Tensor) {
+    pub(crate) fn add(
+        &mut self,
+        metrics: &[Arc<dyn Metric>],
+        loss: f64,
+        prediction: &Tensor,
+        target: &Tensor,
+    ) {
         let examples = target.shape().iter().next().unwrap_or(1) as f64;
         self.loss += loss * examples;
         self.examples += examples;
@@ -57,7 +63,8 @@ impl Sums {
     }
 
     pub(crate) fn scores(&self, metrics: &[Arc<dyn Metric>]) -> Scores {
-        let value = |(metric, sums): (&Arc<dyn Metric>, &Vec<f64>)| (metric.name().to_string(), metric.value(sums));
+        let value =
+            |(metric, sums): (&Arc<dyn Metric>, &Vec<f64>)| (metric.name().to_string(), metric.value(sums));
         Scores { loss: self.mean_loss(), metrics: metrics.iter().zip(&self.metrics).map(value).collect() }
     }
 }

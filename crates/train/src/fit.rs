@@ -168,7 +168,8 @@ impl<'a, M: Layer> Fit<'a, M> {
         for batch in train.epoch_from(self.state.epoch, self.state.position as usize) {
             let Batch { x, y, .. } = batch?;
             self.step(&x, &y)?;
-            let interrupted = self.trainer.interrupt.as_ref().is_some_and(|flag| flag.load(Ordering::Relaxed));
+            let interrupted =
+                self.trainer.interrupt.as_ref().is_some_and(|flag| flag.load(Ordering::Relaxed));
             let reason = if interrupted {
                 Some(StopReason::Interrupted)
             } else if self.asked_to_stop {
@@ -207,7 +208,9 @@ impl<'a, M: Layer> Fit<'a, M> {
         if !total.is_finite() {
             let lr = self.optimizer.schedule().at(self.state.step);
             let kept = match &self.dir {
-                Some(dir) => format!("; the last good state is in {}", dir.file(RunDir::CHECKPOINT).display()),
+                Some(dir) => {
+                    format!("; the last good state is in {}", dir.file(RunDir::CHECKPOINT).display())
+                }
                 None => String::new(),
             };
             return Err(TrainError::Diverged { step, epoch: self.state.epoch + 1, loss: total, lr, kept });
@@ -240,7 +243,8 @@ impl<'a, M: Layer> Fit<'a, M> {
         V::Item: Collate<Batch = Batch>,
     {
         let Trainer { model, loss, metrics, .. } = &*self.trainer;
-        let validation = validation.map(|loader| evaluate(model, loss.as_ref(), metrics, loader)).transpose()?;
+        let validation =
+            validation.map(|loader| evaluate(model, loss.as_ref(), metrics, loader)).transpose()?;
         let record = EpochRecord {
             epoch: self.state.epoch + 1,
             step: self.state.step,
@@ -263,7 +267,11 @@ impl<'a, M: Layer> Fit<'a, M> {
             self.state.stop = decision.or(self.asked_to_stop.then_some(StopReason::Callback)).or(all);
         }
         // Short epochs share a checkpoint: the disk is slower than a small network.
-        if self.saved.elapsed() >= EPOCH_INTERVAL.min(self.trainer.save_interval) { self.save() } else { Ok(()) }
+        if self.saved.elapsed() >= EPOCH_INTERVAL.min(self.trainer.save_interval) {
+            self.save()
+        } else {
+            Ok(())
+        }
     }
 
     /// Early stopping and convergence.
@@ -300,7 +308,10 @@ impl<'a, M: Layer> Fit<'a, M> {
         let restored_epoch = (!self.best.is_empty() && !resumable).then_some(self.state.best.epoch);
         if restored_epoch.is_some() {
             let fits = self.trainer.model.load_state(&self.best, Load::Strict);
-            fits.map_err(|e| TrainError::Checkpoint { path: "the best weights".into(), reason: e.to_string() })?;
+            fits.map_err(|e| TrainError::Checkpoint {
+                path: "the best weights".into(),
+                reason: e.to_string(),
+            })?;
         }
         if let Some(dir) = &self.dir {
             let bytes = talweg_nn::to_safetensors(&self.trainer.model.state(), &Default::default());

@@ -88,7 +88,8 @@ impl RunDir {
         let path = self.file(RunDir::METRICS);
         let length = self.metrics.metadata().map_err(TrainError::io("read", &path))?.len();
         if length < bytes {
-            let reason = format!("{} is shorter than when it was saved ({length} of {bytes} bytes)", path.display());
+            let reason =
+                format!("{} is shorter than when it was saved ({length} of {bytes} bytes)", path.display());
             return Err(TrainError::Checkpoint { path: self.file(RunDir::CHECKPOINT), reason });
         }
         self.metrics.set_len(bytes).map_err(TrainError::io("shorten", &path))?;

@@ -1,7 +1,9 @@
 //! What a run does besides its steps.
 
 use talweg_data::{DataLoader, Examples, datasets};
-use talweg_nn::{Bce, CrossEntropy, Flatten, Layer, Linear, Mode, Module, Mse, Relu, Sequential, Sigmoid, Tanh, seq};
+use talweg_nn::{
+    Bce, CrossEntropy, Flatten, Layer, Linear, Mode, Module, Mse, Relu, Sequential, Sigmoid, Tanh, seq,
+};
 use talweg_optim::{Adam, Schedule, Sgd};
 use talweg_tensor::{DType, Rng, Tensor};
 use talweg_train::{
@@ -57,8 +59,11 @@ fn a_loss_that_has_settled_ends_the_run() {
     let x = Tensor::from_slice(&[1.0f32, 2.0, 3.0, 4.0], [4, 1]);
     let data = Examples::new(x.clone(), x * 2.0);
     let model = seq![Linear::new(1, 1, &mut Rng::seed(1))];
-    let mut trainer =
-        Trainer::new(model, Mse::default()).optimizer(Sgd::default(), 0.02).batch(4).epochs(10_000).convergence(1e-6, 3);
+    let mut trainer = Trainer::new(model, Mse::default())
+        .optimizer(Sgd::default(), 0.02)
+        .batch(4)
+        .epochs(10_000)
+        .convergence(1e-6, 3);
     let report = trainer.fit(&data, &data).unwrap();
     assert_eq!(report.stop, StopReason::Convergence);
     assert!(report.epochs.len() > 10 && report.last().unwrap().train.loss < 1e-2, "{report}");
@@ -119,7 +124,8 @@ fn a_parameter_without_gradient_is_reported() {
 fn results_do_not_depend_on_threads_or_workers() {
     let run = |threads: usize, workers: usize| {
         talweg_tensor::set_threads(threads);
-        let trainer = Trainer::new(dense(1), CrossEntropy::default()).metric(Accuracy).epochs(2).workers(workers);
+        let trainer =
+            Trainer::new(dense(1), CrossEntropy::default()).metric(Accuracy).epochs(2).workers(workers);
         let (report, trainer) = digits(trainer);
         let weights: Vec<Vec<f32>> = trainer.model().params().iter().map(|(_, p)| p.get().to_vec()).collect();
         (report.epochs, weights)

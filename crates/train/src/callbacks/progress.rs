@@ -55,7 +55,8 @@ impl Progress {
             return;
         }
         let epochs = run.epochs.map_or(String::new(), |n| format!("/{n}"));
-        let validation = record.validation.as_ref().map_or(String::new(), |v| format!(" | validation {}", Show(v)));
+        let validation =
+            record.validation.as_ref().map_or(String::new(), |v| format!(" | validation {}", Show(v)));
         self.print(&format!(
             "epoch {}{epochs} | lr {:.3e} | training {}{validation}",
             record.epoch,

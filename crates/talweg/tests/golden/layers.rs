@@ -1,6 +1,8 @@
-//! Single layers in tensor operations: output, and gradients by the input and every parameter.
+//! Single layers: output, and gradients by the input and every parameter. In tensor operations, but for batch norm,
+//! which has running statistics.
 
-use talweg_tensor::{Conv2dOptions, Create, Pool2dOptions, Tensor, grad_from};
+use talweg_nn::{BatchNorm1d, BatchNorm2d, Layer, Mode, Module};
+use talweg_tensor::{Buffer, Conv2dOptions, Create, Pool2dOptions, Rng, Tensor, grad_from};
 
 use crate::file::{Case, DTYPES, Golden, Judge, data};
 
@@ -123,4 +125,62 @@ fn layer_norm() {
         assert_eq!(l.find("weight").is_some(), case.flag("affine"));
         l.get("x").layer_norm(&shape[..], l.find("weight"), l.find("bias"), case.number("eps"))
     });
+}
+
+/// A batch norm with the case's options, parameters and running statistics, and its statistics as handles.
+fn batch_norm_layer(
+    golden: &Golden,
+    case: &Case,
+    rank: usize,
+) -> (Box<dyn Layer>, [(&'static str, Buffer); 2]) {
+    let (features, momentum, eps) = (case.size("features"), case.number("momentum"), case.number("eps"));
+    macro_rules! layer {
+        ($kind:ident) => {{
+            let mut layer = $kind { momentum, eps, ..$kind::new(features) };
+            if !case.flag("affine") {
+                layer = layer.without_affine();
+            }
+            layer.to_dtype(golden.dtype);
+            let statistics =
+                [("running_mean", layer.running_mean.clone()), ("running_var", layer.running_var.clone())];
+            (Box::new(layer) as Box<dyn Layer>, statistics)
+        }};
+    }
+    let (layer, statistics) = if rank == 4 { layer!(BatchNorm2d) } else { layer!(BatchNorm1d) };
+    for (key, param) in layer.params() {
+        param.set(&golden.tensor(&format!("{}/{key}", case.name())));
+    }
+    for (key, buffer) in &statistics {
+        buffer.set(&golden.tensor(&format!("{}/{key}", case.name())));
+    }
+    (layer, statistics)
+}
+
+#[test]
+fn batch_norm() {
+    for (dtype, _, limit) in DTYPES {
+        let golden = Golden::read(&data(), "layers", dtype);
+        let mut judge = Judge::new(format!("batch_norm, {dtype}"), limit);
+        for case in golden.cases.iter().filter(|c| c.text("op") == "batch_norm") {
+            let at = |key: &str| format!("{}/{key}", case.name());
+            let x = golden.tensor(&at("x")).requires_grad();
+            let (layer, statistics) = batch_norm_layer(&golden, case, x.rank());
+            let rng = &mut Rng::seed(0);
+            let mut mode = if case.flag("train") { Mode::Train(rng) } else { Mode::Eval };
+            let y = layer.forward(&x, &mut mode);
+            judge.tensor(&at("y"), &y, golden.array(&at("y")));
+            let grads = (&y * &golden.tensor(&at("dy"))).sum(..).backward();
+            judge.tensor(&at("dx"), &grads.wrt(&x), golden.array(&at("dx")));
+            for (key, param) in layer.params() {
+                let key = at(&format!("d{key}"));
+                judge.tensor(&key, &grads.wrt(&param), golden.array(&key));
+            }
+            for (key, buffer) in &statistics {
+                // Evaluation leaves the statistics as they were.
+                let after = at(&if case.flag("train") { format!("{key}_after") } else { key.to_string() });
+                judge.tensor(&after, &buffer.get(), golden.array(&after));
+            }
+        }
+        judge.finish();
+    }
 }

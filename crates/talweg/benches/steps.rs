@@ -9,11 +9,11 @@
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use talweg_nn::{
+use talweg::nn::{
     Conv2d, Flatten, Layer, Linear, MaxPool2d, Mode, Module, Relu, Sequential, Sigmoid, Tanh, seq,
 };
-use talweg_optim::{Adam, Optimizer, Rule, Sgd};
-use talweg_tensor::{DType, Reduction, Rng, Tensor};
+use talweg::optim::{Adam, Optimizer, Rule, Sgd};
+use talweg::tensor::{DType, Reduction, Rng, Tensor};
 
 /// What the command line asks for.
 struct Options {
@@ -91,7 +91,7 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Options, String>
 }
 
 fn report(name: &str, threads: usize, options: &Options) {
-    talweg_tensor::set_threads(threads);
+    talweg::tensor::set_threads(threads);
     // A step of w1 is too short to time alone.
     let inner = if name == "w1" { 100 } else { 1 };
     let step = match name {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use safetensors::SafeTensors;
 use serde_json::Value;
-use talweg_tensor::{DType, Tensor};
+use talweg::tensor::{DType, Tensor};
 
 /// One golden file: its cases and its arrays.
 pub(crate) struct Golden {

@@ -1,8 +1,8 @@
 //! Single layers: output, and gradients by the input and every parameter. In tensor operations, but for batch norm,
 //! which has running statistics.
 
-use talweg_nn::{BatchNorm1d, BatchNorm2d, Layer, Mode, Module};
-use talweg_tensor::{Buffer, Conv2dOptions, Create, Pool2dOptions, Rng, Tensor, grad_from};
+use talweg::nn::{BatchNorm1d, BatchNorm2d, Layer, Mode, Module};
+use talweg::tensor::{Buffer, Conv2dOptions, Create, Pool2dOptions, Rng, Tensor, grad_from};
 
 use crate::file::{Case, DTYPES, Golden, Judge, data};
 

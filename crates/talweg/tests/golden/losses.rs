@@ -1,6 +1,6 @@
 //! Losses with every combination of their options: value, and gradient by the predictions.
 
-use talweg_tensor::{
+use talweg::tensor::{
     BinaryCrossEntropyOptions, BinaryCrossEntropyWithLogitsOptions, Create, CrossEntropyOptions, Reduction,
     Tensor, grad_from,
 };

@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use talweg_nn::{
+use talweg::nn::{
     AvgPool2d, BatchNorm1d, BatchNorm2d, Conv2d, CrossEntropy, Flatten, Gelu, Layer, LayerNorm, Linear, Loss,
     MaxPool2d, Mode, Module, Relu, Sequential, seq,
 };
-use talweg_tensor::{Conv2dOptions, DType, Rng, Tensor};
+use talweg::tensor::{Conv2dOptions, DType, Rng, Tensor};
 
 use crate::file::{Array, DTYPES, Golden, Judge, data, numbers, relative};
 

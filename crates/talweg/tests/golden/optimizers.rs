@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use talweg_optim::{Adagrad, Adam, AdamW, Optimizer, RmsProp, Rule, Schedule, Sgd};
-use talweg_tensor::{Grad, Gradients, Param};
+use talweg::optim::{Adagrad, Adam, AdamW, Optimizer, RmsProp, Rule, Schedule, Sgd};
+use talweg::tensor::{Grad, Gradients, Param};
 
 use crate::file::{Array, Case, DTYPES, Golden, Judge, data, numbers};
 

@@ -1,6 +1,6 @@
 //! Learning rates, step by step. Every schedule is compared with the reference's that means the same.
 
-use talweg_optim::Schedule;
+use talweg::optim::Schedule;
 
 use crate::file::{Case, Golden, Judge, data};
 

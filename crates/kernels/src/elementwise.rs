@@ -23,11 +23,17 @@
 //! assert_eq!(y, [0.0, 0.0, 2.0]);
 //! ```
 
+mod choose;
+mod convert;
+
 use std::marker::PhantomData;
 
 use crate::dispatch::{CHUNK, apply, apply2, chunks, multiversion, rows_per_task};
-use crate::float::{Float, Pod};
+use crate::float::Float;
 use crate::lane::Lane;
+
+pub use choose::{Compare, compare, select};
+pub use convert::{Convert, cast, to_bool};
 
 /// A formula of one number, y = f(x).
 ///
@@ -46,12 +52,6 @@ pub trait Zip {
     fn f32(a: Lane<f32>, b: Lane<f32>) -> Lane<f32>;
     /// The formula in double precision.
     fn f64(a: Lane<f64>, b: Lane<f64>) -> Lane<f64>;
-}
-
-/// A comparison of two numbers of any type, such as `a < b`; its function is best marked `#[inline(always)]`.
-pub trait Compare {
-    /// Whether the comparison holds.
-    fn compare<T: Pod>(a: T, b: T) -> bool;
 }
 
 /// out\[i\] = f(x\[i\]).
@@ -164,41 +164,6 @@ pub fn zip_channels<F: Zip, T: Float>(a: &[T], channel: &[T], inner: usize, out:
     });
 }
 
-/// out\[i\] = whether the comparison holds for a\[i\] and b\[i\], as 0 or 1; `a` or `b` may have length 1.
-///
-/// # Panics
-/// If a length is neither `out`'s nor 1.
-#[track_caller]
-pub fn compare<C: Compare, T: Pod>(a: &[T], b: &[T], out: &mut [u8]) {
-    broadcast_length("compare", "a", a.len(), out.len());
-    broadcast_length("compare", "b", b.len(), out.len());
-    let n = out.len();
-    chunks(out, CHUNK, &|start, part| {
-        let range = start..start + part.len();
-        let a = if a.len() == n { &a[range.clone()] } else { a };
-        let b = if b.len() == n { &b[range] } else { b };
-        compare_part::<C, T>(a, b, part);
-    });
-}
-
-/// out\[i\] = a\[i\] where cond\[i\] is not 0, else b\[i\]; `a` or `b` may have length 1.
-///
-/// # Panics
-/// If `cond` and `out` differ in length, or the length of `a` or `b` is neither theirs nor 1.
-#[track_caller]
-pub fn select<T: Pod>(cond: &[u8], a: &[T], b: &[T], out: &mut [T]) {
-    same_length("select", cond.len(), out.len());
-    broadcast_length("select", "a", a.len(), out.len());
-    broadcast_length("select", "b", b.len(), out.len());
-    let n = out.len();
-    chunks(out, CHUNK, &|start, part| {
-        let range = start..start + part.len();
-        let a = if a.len() == n { &a[range.clone()] } else { a };
-        let b = if b.len() == n { &b[range.clone()] } else { b };
-        select_part::<T>(&cond[range], a, b, part);
-    });
-}
-
 /// out\[i\] = x\[i\] * scale + shift.
 ///
 /// # Panics
@@ -222,46 +187,6 @@ pub fn affine_in_place<T: Float>(x: &mut [T], scale: T, shift: T) {
 pub fn axpy<T: Float>(alpha: T, x: &[T], y: &mut [T]) {
     same_length("axpy", x.len(), y.len());
     chunks(y, CHUNK, &|start, part| axpy_part::<T>(alpha, &x[start..start + part.len()], part));
-}
-
-/// A numeric conversion with the meaning of Rust's `as`: to the nearest value between floating-point types,
-/// truncating and saturating from those to integers (NaN becomes 0), wrapping between integers.
-pub trait Convert<B>: Pod {
-    /// The number as type `B`.
-    fn convert(self) -> B;
-}
-
-macro_rules! conversions {
-    ($($a:ident)*) => { $( conversions!(@ $a: f32 f64 i64 i32 u32 u16 u8); )* };
-    (@ $a:ident: $($b:ident)*) => { $(
-        impl Convert<$b> for $a {
-            #[inline(always)]
-            fn convert(self) -> $b {
-                self as $b
-            }
-        }
-    )* };
-}
-conversions!(f32 f64 i64 i32 u32 u16 u8);
-
-/// out\[i\] = x\[i\] converted ([`Convert`]).
-///
-/// # Panics
-/// If the lengths differ.
-#[track_caller]
-pub fn cast<A: Convert<B>, B: Pod>(x: &[A], out: &mut [B]) {
-    same_length("cast", x.len(), out.len());
-    chunks(out, CHUNK, &|start, part| cast_part::<A, B>(&x[start..start + part.len()], part));
-}
-
-/// out\[i\] = 0 where x\[i\] is zero, else 1 (so 1 at NaN, as PyTorch's `bool`).
-///
-/// # Panics
-/// If the lengths differ.
-#[track_caller]
-pub fn to_bool<A: Pod>(x: &[A], out: &mut [u8]) {
-    same_length("to_bool", x.len(), out.len());
-    chunks(out, CHUNK, &|start, part| to_bool_part::<A>(&x[start..start + part.len()], part));
 }
 
 multiversion! {
@@ -319,50 +244,6 @@ multiversion! {
         }
     }
 
-    fn compare_part[C: Compare, T: Pod](a: &[T], b: &[T], out: &mut [u8]) {
-        match (a, b) {
-            _ if a.len() == b.len() => {
-                for ((y, &a), &b) in out.iter_mut().zip(a).zip(b) {
-                    *y = u8::from(C::compare(a, b));
-                }
-            }
-            (_, &[b]) => {
-                for (y, &a) in out.iter_mut().zip(a) {
-                    *y = u8::from(C::compare(a, b));
-                }
-            }
-            _ => {
-                for (y, &b) in out.iter_mut().zip(b) {
-                    *y = u8::from(C::compare(a[0], b));
-                }
-            }
-        }
-    }
-
-    fn select_bits[B: Bits](cond: &[u8], a: &[B], b: &[B], out: &mut [B]) {
-        let n = out.len();
-        if a.len() == n && b.len() == n {
-            for (((y, &cond), &a), &b) in out.iter_mut().zip(cond).zip(a).zip(b) {
-                *y = B::pick(cond, a, b);
-            }
-        } else if a.len() == n {
-            let b = b[0];
-            for ((y, &cond), &a) in out.iter_mut().zip(cond).zip(a) {
-                *y = B::pick(cond, a, b);
-            }
-        } else if b.len() == n {
-            let a = a[0];
-            for ((y, &cond), &b) in out.iter_mut().zip(cond).zip(b) {
-                *y = B::pick(cond, a, b);
-            }
-        } else {
-            let (a, b) = (a[0], b[0]);
-            for (y, &cond) in out.iter_mut().zip(cond) {
-                *y = B::pick(cond, a, b);
-            }
-        }
-    }
-
     fn affine_part[T: Float](x: &[T], scale: T, shift: T, out: &mut [T]) {
         for (y, &x) in out.iter_mut().zip(x) {
             *y = x * scale + shift;
@@ -375,63 +256,11 @@ multiversion! {
         }
     }
 
-    fn cast_part[A: Convert<B>, B: Pod](x: &[A], out: &mut [B]) {
-        for (y, &x) in out.iter_mut().zip(x) {
-            *y = x.convert();
-        }
-    }
-
-    fn to_bool_part[A: Pod](x: &[A], out: &mut [u8]) {
-        for (y, &x) in out.iter_mut().zip(x) {
-            *y = u8::from(x != A::default());
-        }
-    }
-
     fn axpy_part[T: Float](alpha: T, x: &[T], y: &mut [T]) {
         for (y, &x) in y.iter_mut().zip(x) {
             *y += alpha * x;
         }
     }
-}
-
-/// An unsigned integer that stands for a number of its size in [`select`].
-trait Bits: Copy {
-    /// `a` where `cond` is not 0, else `b`: by masks, because a choice between two loads is compiled to branches.
-    fn pick(cond: u8, a: Self, b: Self) -> Self;
-}
-
-macro_rules! bits {
-    ($($t:ty)*) => { $(
-        impl Bits for $t {
-            #[inline(always)]
-            fn pick(cond: u8, a: Self, b: Self) -> Self {
-                let mask = <$t>::from(cond != 0).wrapping_neg();
-                (a & mask) | (b & !mask)
-            }
-        }
-    )* };
-}
-bits!(u8 u16 u32 u64);
-
-fn select_part<T: Pod>(cond: &[u8], a: &[T], b: &[T], out: &mut [T]) {
-    match size_of::<T>() {
-        1 => select_bits::<u8>(cond, as_bits(a), as_bits(b), as_bits_mut(out)),
-        2 => select_bits::<u16>(cond, as_bits(a), as_bits(b), as_bits_mut(out)),
-        4 => select_bits::<u32>(cond, as_bits(a), as_bits(b), as_bits_mut(out)),
-        _ => select_bits::<u64>(cond, as_bits(a), as_bits(b), as_bits_mut(out)),
-    }
-}
-
-fn as_bits<T: Pod, B: Bits>(x: &[T]) -> &[B] {
-    assert!(size_of::<T>() == size_of::<B>() && align_of::<T>() == align_of::<B>());
-    // SAFETY: size and alignment agree, and every bit pattern is valid for both.
-    unsafe { std::slice::from_raw_parts(x.as_ptr().cast(), x.len()) }
-}
-
-fn as_bits_mut<T: Pod, B: Bits>(x: &mut [T]) -> &mut [B] {
-    assert!(size_of::<T>() == size_of::<B>() && align_of::<T>() == align_of::<B>());
-    // SAFETY: size and alignment agree, and every bit pattern is valid for both.
-    unsafe { std::slice::from_raw_parts_mut(x.as_mut_ptr().cast(), x.len()) }
 }
 
 /// The number of elements in one block of all channels; `None` when there is nothing to do.

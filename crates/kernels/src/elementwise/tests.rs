@@ -1,5 +1,6 @@
 use super::*;
 use crate::Isa;
+use crate::Pod;
 use crate::dispatch::tests::with_each_isa;
 use crate::threads;
 

@@ -311,8 +311,13 @@ fn bell(z: f32, half: f32) -> f32 {
 /// e^(z^2) erfc(z) for z from 0 to 10.2.
 #[inline(always)]
 fn erfcx(z: f32) -> f32 {
-    let t = 1.0 / z.mul_add(0.3, 1.0);
-    t * poly(t, &ERFCX)
+    let d = z.mul_add(0.3, 1.0);
+    let t = 1.0 / d;
+    let y = t * poly(t, &ERFCX);
+    // The relative error of t, from rounding d and from the division. The result changes about 2.3 times as much (2.9
+    // times at z = 0.7, 1.3 times at 10).
+    let error = (z.mul_add(0.3, 1.0 - d)).mul_add(-t, d.mul_add(-t, 1.0));
+    y.mul_add(2.3 * error, y)
 }
 
 #[inline(always)]

@@ -37,19 +37,19 @@ fn check(name: &str, limit: f64, f: impl Fn(Lane<f32>) -> Lane<f32>, reference: 
 
 #[test]
 fn exponentials_are_accurate() {
-    check("exp", 1.1, Lane::<f32>::exp, f64::exp);
-    check("exp2", 1.1, Lane::<f32>::exp2, f64::exp2);
-    check("expm1", 2.0, Lane::<f32>::expm1, f64::exp_m1);
-    check("tanh", 2.4, Lane::<f32>::tanh, f64::tanh);
-    check("sigmoid", 2.5, Lane::<f32>::sigmoid, |x| {
+    check("exp", 1.0, Lane::<f32>::exp, f64::exp);
+    check("exp2", 0.9, Lane::<f32>::exp2, f64::exp2);
+    check("expm1", 1.6, Lane::<f32>::expm1, f64::exp_m1);
+    check("tanh", 2.3, Lane::<f32>::tanh, f64::tanh);
+    check("sigmoid", 2.2, Lane::<f32>::sigmoid, |x| {
         if x < 0.0 { x.exp() / (1.0 + x.exp()) } else { 1.0 / (1.0 + (-x).exp()) }
     });
 }
 
 #[test]
 fn logarithms_are_accurate() {
-    check("ln", 1.1, Lane::<f32>::ln, f64::ln);
-    check("log1p", 1.6, Lane::<f32>::log1p, f64::ln_1p);
+    check("ln", 0.9, Lane::<f32>::ln, f64::ln);
+    check("log1p", 0.9, Lane::<f32>::log1p, f64::ln_1p);
     check("log2", 0.51, Lane::<f32>::log2, f64::log2);
     check("log10", 0.51, Lane::<f32>::log10, f64::log10);
 }
@@ -65,9 +65,9 @@ fn circular_functions_are_accurate_for_all_arguments() {
 fn error_functions_are_accurate() {
     let erf = |x: f64| Lane(x).erf().0;
     let erfc = |x: f64| Lane(x).erfc().0;
-    check("erf", 1.6, Lane::<f32>::erf, erf);
-    check("erfc", 9.0, Lane::<f32>::erfc, erfc);
-    check("normal_cdf", 10.0, Lane::<f32>::normal_cdf, |x| Lane(x).normal_cdf().0);
+    check("erf", 1.1, Lane::<f32>::erf, erf);
+    check("erfc", 4.5, Lane::<f32>::erfc, erfc);
+    check("normal_cdf", 4.4, Lane::<f32>::normal_cdf, |x| Lane(x).normal_cdf().0);
 }
 
 #[test]

@@ -1,4 +1,5 @@
 use super::*;
+use crate::Float;
 use crate::dispatch::tests::with_each_isa;
 use crate::threads;
 

@@ -1,7 +1,7 @@
 //! The walk: depth, order, freeing, errors.
 
 use super::*;
-use crate::op::{OpError, Spec, apply, apply_multi};
+use crate::op::{MultiOp, Op, OpError, Saved, Spec, apply, apply_multi};
 use crate::{DType, Param};
 
 #[test]

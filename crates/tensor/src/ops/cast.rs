@@ -49,7 +49,6 @@ impl Tensor {
     /// assert_eq!(x.cast(DType::I64).to_vec::<i64>(), [1, -1, 300]);
     /// assert_eq!(x.cast(DType::U8).to_vec::<u8>(), [1, 0, 255]);
     /// ```
-    #[track_caller]
     pub fn cast(&self, dtype: DType) -> Tensor {
         if dtype == self.dtype() {
             return self.clone();

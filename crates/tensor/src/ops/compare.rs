@@ -270,6 +270,27 @@ mod tests {
     }
 
     #[test]
+    fn relations_and_logic_are_those_of_numbers_and_truth_values() {
+        let (a, b) = (Tensor::from_slice(&[1.0f64, 2.0, 3.0], [3]), Tensor::scalar(2.0f64));
+        let relations: [(fn(&Tensor, &Tensor) -> Tensor, fn(&f64, &f64) -> bool); 6] = [
+            (Tensor::eq, f64::eq),
+            (Tensor::ne, f64::ne),
+            (Tensor::lt, f64::lt),
+            (Tensor::le, f64::le),
+            (Tensor::gt, f64::gt),
+            (Tensor::ge, f64::ge),
+        ];
+        for (number, (ours, theirs)) in relations.into_iter().enumerate() {
+            let want: Vec<bool> = a.to_vec::<f64>().iter().map(|x| theirs(x, &2.0)).collect();
+            assert_eq!(ours(&a, &b).to_vec::<bool>(), want, "relation {number}");
+        }
+        let (p, q) = (Tensor::from_slice(&[false, true], [2, 1]), Tensor::from_slice(&[false, true], [1, 2]));
+        assert_eq!(p.logical_and(&q).to_vec::<bool>(), [false, false, false, true]);
+        assert_eq!(p.logical_or(&q).to_vec::<bool>(), [false, true, true, true]);
+        assert!(!a.requires_grad().le(&b).is_tracked());
+    }
+
+    #[test]
     #[should_panic(expected = "select: the condition must hold truth values, got f32 [2]")]
     fn a_condition_is_a_truth_value() {
         let x = Tensor::ones([2], crate::DType::F32);

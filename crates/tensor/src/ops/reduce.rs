@@ -381,6 +381,22 @@ mod tests {
     }
 
     #[test]
+    fn positions_are_those_of_the_first_extremum() {
+        let x = Tensor::from_slice(&[3.0f32, 1.0, 3.0, 1.0, f32::NAN, 0.0], [2, 3]).requires_grad();
+        assert_eq!(x.argmax(-1).to_vec::<i64>(), [0, 1]);
+        assert_eq!(x.argmin(1).to_vec::<i64>(), [1, 1]);
+        assert_eq!(x.argmax(0).to_vec::<i64>(), [0, 1, 0]);
+        assert_eq!(x.t().argmin(0).to_vec::<i64>(), [1, 1]);
+        assert!(!x.argmax(0).is_tracked());
+    }
+
+    #[test]
+    #[should_panic(expected = "argmax: axis 0 of [0, 2] is empty")]
+    fn there_is_no_greatest_of_nothing() {
+        Tensor::zeros([0, 2], DType::F32).argmax(0);
+    }
+
+    #[test]
     fn ties_of_a_maximum_share_the_gradient() {
         let x = Tensor::from_slice(&[2.0f64, 2.0, 1.0, 2.0], [4]).requires_grad();
         let dx = x.max(..).backward().wrt(&x).to_vec::<f64>();

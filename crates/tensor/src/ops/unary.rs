@@ -4,6 +4,13 @@
 //! argument, what is kept for it: the input `x` or the output `y`. The slope's text is compiled three times: for the
 //! kernel in `f32` and `f64`, and for tensors, which makes second derivatives.
 
+#![expect(
+    clippy::approx_constant,
+    clippy::excessive_precision,
+    reason = "each formula is written once and compiled for f32 and f64, so its numbers have the digits of f64, and \
+              the examples are plain decimals"
+)]
+
 use talweg_kernels::elementwise::{self, Map, Zip};
 use talweg_kernels::{Float, Lane};
 

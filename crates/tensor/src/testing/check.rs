@@ -58,7 +58,7 @@ pub fn gradcheck(f: &dyn Fn(&[&Tensor]) -> Tensor, inputs: &[&Tensor]) -> Result
             }
             let error = |k: usize| (a[k] - numeric[k]).abs() / numeric[k].abs().max(1.0);
             let worst = (0..a.len()).max_by(|&j, &k| error(j).total_cmp(&error(k)));
-            if let Some(k) = worst.filter(|&k| !(error(k) <= TOLERANCE)) {
+            if let Some(k) = worst.filter(|&k| error(k) > TOLERANCE || error(k).is_nan()) {
                 return Err(format!(
                     "input {i} {shape}, element {k}: {walk} gives {}, finite differences {} (relative error {:.1e}, \
                      allowed {TOLERANCE:.0e})",

@@ -4,8 +4,8 @@
 use std::ops::AddAssign;
 use std::sync::Arc;
 
-use talweg_tensor::testing::gradcheck;
-use talweg_tensor::{
+use talweg::tensor::testing::gradcheck;
+use talweg::tensor::{
     CustomKernel, DType, Grad, HostArray, HostArrayMut, Op, OpError, Saved, Spec, Tensor, apply, try_apply,
 };
 
@@ -41,6 +41,11 @@ impl Op for Snake {
         let slope = (saved.input(0) * (2.0 * self.frequency)).sin() + 1.0;
         vec![Some((dy * slope).into())]
     }
+}
+
+/// Made of operations that exist: its derivative comes by itself (Misra, 2019).
+fn mish(x: &Tensor) -> Tensor {
+    x * x.softplus().tanh()
 }
 
 fn snake(x: &Tensor, frequency: f64) -> Tensor {
@@ -111,7 +116,7 @@ fn sum_rows<T: Copy + Default + AddAssign>(x: &[T], y: &mut [T], n: usize) {
 
 /// Values, first and second derivatives, every memory layout, f32 beside f64, and the refusals.
 mod cases {
-    talweg_tensor::cases! {
+    talweg::tensor::cases! {
         snake: |x| super::snake(x[0], 0.7); shapes [[2, 3]] [[0]] [[]];
         running_sum: |x| super::running_sum(x[0]); shapes [[4]] [[2, 3]] [[2, 0]] [[0, 2]] refuses [[]];
     }
@@ -124,6 +129,9 @@ fn the_values_are_those_of_the_formulas() {
     for (y, want) in snake(&x, 2.0).to_vec::<f64>().iter().zip(by_hand) {
         assert!((y - want).abs() < 1e-15, "{y} should be {want}");
     }
+    // 1 tanh(ln(1 + e)) and -2 tanh(ln(1 + e^-2))
+    let y = mish(&Tensor::from_slice(&[1.0f64, -2.0], [2])).to_vec::<f64>();
+    assert!((y[0] - 0.865098388267).abs() < 1e-10 && (y[1] + 0.252501482696).abs() < 1e-10, "{y:?}");
     let x = Tensor::from_slice(&[1.0f32, 2.0, 3.0, 10.0, 20.0, 30.0], [2, 3]);
     assert_eq!(running_sum(&x).to_vec::<f32>(), [1.0, 3.0, 6.0, 10.0, 30.0, 60.0]);
 }

@@ -69,6 +69,14 @@ def binary(store, rng):
     store.case("bce_soft_targets", "bce", reduction="mean")
     inputs = dict(input=rng.uniform(0.05, 0.95, (6, 4)).astype(np.float32), target=rng.random((6, 4)).astype(np.float32))
     record(store, "bce_soft_targets", lambda t: F.binary_cross_entropy(t["input"], t["target"]), inputs, rng)
+    if store.dtype_name == "f32":
+        # Predictions of exactly 0 and 1: logarithms stop at -100, and the gradient's divisor at 1e-12. Not in f64, where
+        # the reference still rounds this 1e-12 to single precision.
+        store.case("bce_certain", "bce", reduction="sum")
+        certain = np.array([0, 1, 0, 1, 0.5, 1e-30], np.float32)
+        inputs = dict(input=certain, target=np.array([0, 1, 1, 0, 1, 1], np.float32))
+        record(store, "bce_certain", lambda t: F.binary_cross_entropy(t["input"], t["target"], reduction="sum"), inputs,
+               np.random.default_rng(22))
 
     for reduction, weighted, positive in itertools.product(REDUCTIONS, [False, True], [False, True]):
         name = "bce_logits" + "_weight" * weighted + "_pos" * positive + f"_{reduction}"

@@ -2,11 +2,12 @@
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::commands::Format;
 use crate::error::CliError;
 
 /// Train neural networks on your own data, without code.
 #[derive(Debug, Parser)]
-#[command(name = "talweg", version, about, after_help = EXAMPLES, disable_help_subcommand = true)]
+#[command(name = "talweg", version, after_help = EXAMPLES, disable_help_subcommand = true)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -14,19 +15,32 @@ struct Arguments {
 
 const EXAMPLES: &str = "\
 Examples:
-  talweg check my.toml                      is my configuration right? show it with all defaults
-  talweg check my.toml --data               does my network fit my data?
-  talweg check digits                       a built-in configuration
-  talweg check my.toml --set train.epochs=3 with one value changed
-  talweg inspect digits                     its layers, shapes, parameters and memory
-  talweg inspect model.safetensors          the tensors of a file of weights
-  talweg config-reference                   every key with its type, default and meaning
+  talweg train xor                           the smallest network that learns something
+  talweg train digits                        handwritten digits, in a few seconds
+  talweg train my.toml                       your data, your network
+  talweg train my.toml --set train.epochs=3  with one value changed
+  talweg resume runs/my                      go on with a run that was interrupted
+  talweg evaluate runs/my                    loss and accuracy of the test part
+  talweg predict runs/my photo.png           what is in the picture?
+  talweg predict runs/my rows.csv --format csv
+  talweg check my.toml                       is my configuration right? show it with all defaults
+  talweg check my.toml --data                and does my network fit my data?
+  talweg inspect runs/my                     layers, shapes, parameters and memory
+  talweg config-reference                    every key with its type, default and meaning
 
 Exit status: 0 all went well, 1 the run failed, 2 the call or the configuration is wrong.";
 
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Train a network by a configuration
+    Train(ConfigArguments),
+    /// Go on with a run, from its last checkpoint
+    Resume(ResumeArguments),
+    /// Measure a trained model on its test part, or on other data
+    Evaluate(EvaluateArguments),
+    /// Let a trained model answer: class and probabilities, or a number
+    Predict(PredictArguments),
     /// Check a configuration, and print it with every default filled in
     Check(CheckArguments),
     /// Show the layers of a configuration or a run, or the tensors of a file of weights
@@ -60,6 +74,50 @@ pub(crate) struct CheckArguments {
     /// Print JSON instead of TOML
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// The arguments of `talweg resume`.
+#[derive(Debug, Args)]
+pub(crate) struct ResumeArguments {
+    /// The run folder, such as runs/digits
+    pub(crate) run: String,
+
+    /// Change one value for the rest of the run: --set train.epochs=40
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) sets: Vec<String>,
+}
+
+/// The arguments of `talweg evaluate`.
+#[derive(Debug, Args)]
+pub(crate) struct EvaluateArguments {
+    /// The run folder, such as runs/digits
+    pub(crate) run: String,
+
+    /// Other data of the same kind: a CSV file, a folder of class folders, a folder of IDX files
+    pub(crate) data: Option<String>,
+
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// The arguments of `talweg predict`.
+#[derive(Debug, Args)]
+pub(crate) struct PredictArguments {
+    /// The run folder, such as runs/digits
+    pub(crate) run: String,
+
+    /// CSV files (`-` for standard input), PNG or JPEG files, folders of them, IDX files
+    #[arg(required = true, value_name = "INPUT")]
+    pub(crate) inputs: Vec<String>,
+
+    /// How the answers are written
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+
+    /// Exchange light and dark: for a dark drawing on white, where the model was trained on light on black
+    #[arg(long)]
+    pub(crate) invert: bool,
 }
 
 /// The arguments of `talweg inspect`.

@@ -24,7 +24,7 @@ mod source;
 pub(crate) mod train;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use check::{Checker, Item, Table, Value};
 use keys::GROUPS;

@@ -5,7 +5,11 @@ mod arguments;
 mod commands;
 mod config;
 mod error;
+mod network;
 mod parts;
+mod run_folder;
+mod session;
+mod target;
 
 use std::io::{self, Write};
 use std::panic::{self, AssertUnwindSafe};

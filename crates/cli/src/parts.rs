@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use talweg_data::formats::csv::{CsvOptions, Table};
-use talweg_data::formats::image::{Colours, PictureOptions};
-use talweg_data::preprocessing::{self, Preprocessing, PreprocessingOptions, Targets};
-use talweg_data::transforms::Normalise;
-use talweg_data::{DataError, Dataset, Examples, ImageFolder, datasets};
-use talweg_tensor::Tensor;
+use talweg::data::formats::csv::{CsvOptions, Table};
+use talweg::data::formats::image::{Colours, PictureOptions};
+use talweg::data::preprocessing::{self, Preprocessing, PreprocessingOptions, Targets};
+use talweg::data::transforms::Normalise;
+use talweg::data::{DataError, Dataset, Examples, ImageFolder, datasets};
+use talweg::tensor::Tensor;
 
 use crate::config::data::{Column, Csv, Data, Images, Missing, Source, Task};
 
@@ -46,6 +46,13 @@ pub(crate) struct Channels {
     pub(crate) deviation: Vec<f64>,
 }
 
+impl Channels {
+    /// The transform that applies them to a batch.
+    pub(crate) fn transform(&self) -> Normalise {
+        Normalise { mean: self.mean.clone(), deviation: self.deviation.clone() }
+    }
+}
+
 impl Parts {
     /// How many examples each part has, in words.
     pub(crate) fn sizes(&self) -> String {
@@ -64,6 +71,47 @@ impl Inputs {
     /// The number of classes; none where a number is predicted.
     pub(crate) fn class_count(&self) -> Option<usize> {
         (!self.classes.is_empty()).then_some(self.classes.len())
+    }
+
+    /// Everything as JSON; numbers keep all their bits.
+    pub(crate) fn to_json(&self) -> String {
+        serde_json::to_string_pretty(self).expect("bug: numbers and text always serialise") + "\n"
+    }
+
+    /// Reads what [`Inputs::to_json`] wrote.
+    pub(crate) fn from_json(text: &str) -> Result<Inputs, String> {
+        let inputs: Inputs = serde_json::from_str(text).map_err(|why| format!("damaged: {why}"))?;
+        if inputs.shape.is_empty() || inputs.shape.contains(&0) {
+            return Err(format!("damaged: inputs of shape {:?}", inputs.shape));
+        }
+        if let Some(Channels { mean, deviation }) = &inputs.normalise
+            && (mean.len() != inputs.shape[0] || deviation.len() != inputs.shape[0])
+        {
+            let (means, deviations) = (mean.len(), deviation.len());
+            return Err(format!(
+                "damaged: {means} means and {deviations} deviations for inputs {:?}",
+                inputs.shape
+            ));
+        }
+        if let Some(table) = &inputs.table {
+            // The table's own reader knows what is possible.
+            Preprocessing::from_json(&table.to_json(), "table").map_err(|why| format!("damaged: {why}"))?;
+            if inputs.shape != [table.width()] {
+                return Err(format!("damaged: inputs {:?}, but columns for {}", inputs.shape, table.width()));
+            }
+        }
+        Ok(inputs)
+    }
+
+    /// What differs from other inputs, in words.
+    pub(crate) fn difference(&self, other: &Inputs) -> String {
+        if self.shape != other.shape {
+            return format!("inputs {:?} then, {:?} now", self.shape, other.shape);
+        }
+        if self.classes != other.classes {
+            return format!("classes {} then, {} now", self.classes.join(", "), other.classes.join(", "));
+        }
+        "the means and deviations of its inputs differ".to_owned()
     }
 }
 
@@ -216,13 +264,7 @@ fn folder(data: &Data, images: &Images) -> Result<Parts, DataError> {
     let (train, test) = match &images.test {
         Some(path) => {
             let test = ImageFolder::new(path, options)?.load()?;
-            if test.classes != all.classes {
-                return Err(DataError::Options(format!(
-                    "the folders of the test part are {}, but {} in the training part",
-                    test.classes.join(", "),
-                    all.classes.join(", ")
-                )));
-            }
+            same_classes(&all.classes, &test.classes, path)?;
             (all, Some(test))
         }
         None if data.test_fraction == 0.0 => (all, None),
@@ -232,6 +274,18 @@ fn folder(data: &Data, images: &Images) -> Result<Parts, DataError> {
         }
     };
     described(data, train, test, None)
+}
+
+/// Refuses a folder whose class folders are not those of the training part.
+pub(crate) fn same_classes(trained: &[String], found: &[String], path: &str) -> Result<(), DataError> {
+    if trained == found {
+        return Ok(());
+    }
+    Err(DataError::Options(format!(
+        "{path}: its class folders are {}, but {} in the training part",
+        found.join(", "),
+        trained.join(", ")
+    )))
 }
 
 /// What pictures are brought to, by the configuration.

@@ -65,7 +65,7 @@ const RIGHT: &str =
 #[test]
 fn help_teaches_by_example() {
     let help = said(&["--help"]);
-    assert!(help.contains("talweg check my.toml --set train.epochs=3"), "{help}");
+    assert!(help.contains("talweg train my.toml --set train.epochs=3"), "{help}");
     assert!(said(&["check", "--help"]).contains("--set <KEY=VALUE>"));
     assert!(said(&["--version"]).starts_with("talweg 0."));
 }

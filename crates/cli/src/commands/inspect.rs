@@ -11,35 +11,31 @@ use crate::arguments::InspectArguments;
 use crate::commands::load;
 use crate::config::Config;
 use crate::error::CliError;
+use crate::run_folder::{CONFIG, INPUTS, MODEL, RunFolder};
 use header::Header;
-
-/// Where a run folder keeps its resolved configuration and its weights.
-pub(super) const RUN_CONFIG: &str = "config.toml";
-pub(super) const RUN_MODEL: &str = "model.safetensors";
 
 pub(super) fn run(arguments: &InspectArguments, out: &mut dyn Write) -> Result<(), CliError> {
     let what = arguments.what.as_str();
     let path = Path::new(what);
     let text = if path.is_dir() && !load::is_built_in(what) {
-        folder(path, &arguments.sets)?
+        folder(what, &arguments.sets)?
     } else if path.extension().is_some_and(|extension| extension == "safetensors") {
         weights(what)?
     } else {
-        layers(&load::config(what, &arguments.sets)?)?
+        layers(&load::config(what, &arguments.sets)?, None)?
     };
     out.write_all(text.as_bytes()).map_err(CliError::Output)
 }
 
-fn folder(path: &Path, sets: &[String]) -> Result<String, CliError> {
-    let config = path.join(RUN_CONFIG);
-    if !config.is_file() {
-        return Err(CliError::ConfigFile {
-            file: path.display().to_string(),
-            why: format!("this folder holds no run: there is no {RUN_CONFIG} in it"),
-        });
-    }
-    let mut text = layers(&load::config(&config.display().to_string(), sets)?)?;
-    let model = path.join(RUN_MODEL);
+fn folder(path: &str, sets: &[String]) -> Result<String, CliError> {
+    let folder = RunFolder::open(path)?;
+    let config = load::config(&folder.file(CONFIG).display().to_string(), sets)?;
+    let sizes = match folder.file(INPUTS).is_file() {
+        true => folder.inputs().map(|inputs| Some((inputs.shape.clone(), inputs.class_count())))?,
+        false => None,
+    };
+    let mut text = layers(&config, sizes)?;
+    let model = folder.file(MODEL);
     if model.is_file() {
         text.push('\n');
         text.push_str(&weights(&model.display().to_string())?);
@@ -47,15 +43,16 @@ fn folder(path: &Path, sets: &[String]) -> Result<String, CliError> {
     Ok(text)
 }
 
-/// The layers of a configuration with shapes, parameters and memory.
-fn layers(config: &Config) -> Result<String, CliError> {
-    let Some(input) = config.data.input_shape() else {
+/// The layers of a configuration with shapes, parameters and memory; `sizes` are the input's shape and the number of
+/// classes where a run has noted them.
+fn layers(config: &Config, sizes: Option<(Vec<usize>, Option<usize>)>) -> Result<String, CliError> {
+    let sizes = sizes.or_else(|| config.data.input_shape().map(|input| (input, config.classes())));
+    let Some((input, classes)) = sizes else {
         let names = (0..config.model.layers.len()).map(|i| format!("{}\n", config.layer_name(i)));
-        return Ok(
-            names.collect::<String>() + "\nthe sizes follow from the data: `talweg check CONFIG --data` reads it\n"
-        );
+        return Ok(names.collect::<String>()
+            + "\nthe sizes follow from the data: `talweg check CONFIG --data` reads it\n");
     };
-    let shaped = config.shapes(&input, config.classes()).map_err(|problem| config.problems(vec![problem]))?;
+    let shaped = config.shapes(&input, classes).map_err(|problem| config.problems(vec![problem]))?;
     let mut rows = vec![["layer", "output", "parameters"].map(str::to_owned)];
     rows.push(["input".to_owned(), format!("{input:?}"), String::new()]);
     for (i, layer) in shaped.iter().enumerate() {

@@ -2,6 +2,6 @@
 
 mod examples;
 mod malformed;
-mod round_trip;
+pub(crate) mod round_trip;
 mod schema;
 mod shapes;

@@ -45,7 +45,7 @@ fn schedule() -> impl Strategy<Value = String> {
     })
 }
 
-fn layers() -> impl Strategy<Value = String> {
+pub(crate) fn layers() -> impl Strategy<Value = String> {
     let layer = (1usize..5, 1usize..4, number(&[0.25, 0.5])).prop_flat_map(|(n, k, p)| {
         select(vec![
             format!("{{ conv2d = {n}, kernel = {k}, padding = [{}, 1] }}", k % 2),

@@ -1,0 +1,218 @@
+//! Everything that a run is made of, put together from the configuration.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use talweg::data::transforms::{RandomFlip, RandomShift};
+use talweg::data::{DataLoader, Dataset, Examples};
+use talweg::nn::{self, Penalty};
+use talweg::optim::{Adagrad, Adam, AdamW, Clip, OneCycle, RmsProp, Rule, Schedule, Sgd};
+use talweg::tensor::{Rng, Tensor};
+use talweg::train::callbacks::Progress;
+use talweg::train::{EarlyStopping, Monitor, Report, Scores, Trainer, evaluate};
+
+use crate::config::Config;
+use crate::config::train::{self, Loss, Optimizer, Unit};
+use crate::error::CliError;
+use crate::network::Network;
+use crate::parts::{Channels, Inputs, Parts};
+use crate::target::Form;
+
+/// The stream of `train.seed` that the first weights are drawn from; the trainer has its own.
+const WEIGHTS: u64 = 2;
+
+/// A configuration with its data and its network.
+pub(crate) struct Session {
+    pub(crate) config: Config,
+    pub(crate) parts: Parts,
+    pub(crate) form: Form,
+    pub(crate) network: Arc<Network>,
+}
+
+impl Session {
+    /// Builds the network for the data. Refuses what does not fit together.
+    pub(crate) fn new(config: Config, parts: Parts) -> Result<Session, CliError> {
+        let (network, form) = build(&config, &parts.inputs)?;
+        let shape = |examples| form.shape(examples);
+        let parts = Parts {
+            train: shape(parts.train),
+            validation: parts.validation.map(shape),
+            test: parts.test.map(shape),
+            inputs: parts.inputs,
+        };
+        Ok(Session { config, parts, form, network: Arc::new(network) })
+    }
+
+    /// Trains in the run folder, or goes on with the run that it holds.
+    pub(crate) fn train(
+        &self,
+        folder: &Path,
+        resume: bool,
+        interrupt: Arc<AtomicBool>,
+    ) -> Result<Report, CliError> {
+        let options = &self.config.train;
+        let loader = self.training_loader();
+        let batches = loader.batches(0) as u64;
+        // Without a number of epochs, the iterations end the run; the trainer counts in both.
+        let needed = options.iterations.map(|steps| steps.div_ceil(batches.max(1)).max(1));
+        let mut trainer = Trainer::boxed(Arc::clone(&self.network), loss(&options.loss))
+            .rule(rule(&options.optimizer), schedule(&options.schedule, options.optimizer.lr(), batches))
+            .metrics(self.form.metrics())
+            .callback(Progress::every(options.log_every))
+            .epochs(options.epochs.or(needed).unwrap_or(1))
+            .seed(options.seed)
+            .interrupt(interrupt)
+            .run_dir(folder);
+        if let Some(steps) = options.iterations {
+            trainer = trainer.iterations(steps);
+        }
+        if options.l1 > 0.0 || options.l2 > 0.0 {
+            trainer = trainer.penalty(Penalty { l1: options.l1, l2: options.l2, ..Penalty::default() });
+        }
+        if let Some(norm) = options.clip_norm {
+            trainer = trainer.clip(Clip::Norm(norm));
+        }
+        if let Some(early) = options.early_stopping {
+            let monitor = match early.metric {
+                train::Metric::Loss => Monitor::Loss,
+                train::Metric::Accuracy => Monitor::Metric("accuracy".to_owned()),
+            };
+            let rule = EarlyStopping { patience: early.patience, min_delta: early.min_delta, monitor };
+            trainer = trainer.early_stopping_by(rule);
+        }
+        if let Some(convergence) = options.convergence {
+            trainer = trainer.convergence(convergence.tolerance, convergence.patience);
+        }
+        if let Some(steps) = options.checkpoint_every {
+            trainer = trainer.save_every(steps);
+        }
+        let validation = self.parts.validation.clone();
+        let validation = validation.map(|part| measuring_loader(&self.config, &self.parts.inputs, part));
+        let report = match resume {
+            true => trainer.resume_loaders(loader, validation),
+            false => trainer.fit_loaders(loader, validation),
+        };
+        Ok(report?)
+    }
+
+    /// Loss and metrics over a part, in evaluation mode.
+    pub(crate) fn measure(&self, part: &Examples) -> Result<Scores, CliError> {
+        let loader = measuring_loader(&self.config, &self.parts.inputs, part.clone());
+        let loss = loss(&self.config.train.loss);
+        Ok(evaluate(&self.network, loss.as_ref(), &self.form.metrics(), &loader)?)
+    }
+
+    fn training_loader(&self) -> DataLoader<Examples> {
+        let (options, train) = (&self.config.train, &self.parts.train);
+        let batch = options.batch_size.unwrap_or(train.len()).clamp(1, train.len().max(1));
+        let mut loader =
+            DataLoader::new(train.clone()).batch(batch).shuffle(options.seed).workers(options.workers);
+        if let Some(augmentation) = self.config.data.augmentation {
+            if augmentation.shift > 0 {
+                loader = loader.transform(RandomShift { most: augmentation.shift, ..RandomShift::default() });
+            }
+            if augmentation.flip {
+                loader = loader.transform(RandomFlip::default());
+            }
+        }
+        normalised(loader, self.parts.inputs.normalise.as_ref())
+    }
+}
+
+/// The batches of a part that is measured, not trained on.
+pub(crate) fn measuring_loader(config: &Config, inputs: &Inputs, part: Examples) -> DataLoader<Examples> {
+    // Nothing is kept for a way back, so that batches can be larger.
+    let batch = config.train.batch_size.unwrap_or(part.len()).max(256);
+    let loader = DataLoader::new(part).batch(batch).workers(config.train.workers);
+    normalised(loader, inputs.normalise.as_ref())
+}
+
+/// The network for inputs that are described so, and the form of its targets.
+pub(crate) fn build(config: &Config, inputs: &Inputs) -> Result<(Network, Form), CliError> {
+    let shaped = config
+        .shapes(&inputs.shape, inputs.class_count())
+        .map_err(|problem| config.problems(vec![problem]))?;
+    let last = shaped.last().expect("bug: a model without layers");
+    let form = Form::of(config, &last.output);
+    let rng = &mut Rng::seed(config.train.seed).stream(WEIGHTS);
+    Ok((Network::new(&config.model, &shaped, rng), form))
+}
+
+fn normalised(loader: DataLoader<Examples>, channels: Option<&Channels>) -> DataLoader<Examples> {
+    match channels {
+        Some(channels) => loader.transform(channels.transform()),
+        None => loader,
+    }
+}
+
+/// The loss of the configuration.
+pub(crate) fn loss(loss: &Loss) -> Box<dyn nn::Loss> {
+    match loss {
+        Loss::CrossEntropy { label_smoothing, class_weights } => {
+            let weights = class_weights.as_ref().map(|weights| {
+                let weights: Vec<f32> = weights.iter().map(|weight| *weight as f32).collect();
+                Tensor::from_slice(&weights, [weights.len()])
+            });
+            Box::new(nn::CrossEntropy {
+                label_smoothing: *label_smoothing,
+                weight: weights,
+                ..Default::default()
+            })
+        }
+        Loss::Mse => Box::new(nn::Mse::default()),
+        Loss::Bce => Box::new(nn::Bce::default()),
+        Loss::BceWithLogits { pos_weight } => {
+            let pos_weight = (*pos_weight != 1.0).then(|| Tensor::scalar(*pos_weight as f32));
+            Box::new(nn::BceWithLogits { pos_weight, ..Default::default() })
+        }
+    }
+}
+
+fn rule(optimizer: &Optimizer) -> Arc<dyn Rule> {
+    match *optimizer {
+        Optimizer::Sgd { momentum, dampening, nesterov, weight_decay, .. } => {
+            Arc::new(Sgd { momentum, dampening, nesterov, weight_decay })
+        }
+        Optimizer::Adam { betas: [beta1, beta2], eps, weight_decay, .. } => {
+            Arc::new(Adam { beta1, beta2, eps, weight_decay, ..Adam::default() })
+        }
+        Optimizer::AdamW { betas: [beta1, beta2], eps, weight_decay, .. } => {
+            Arc::new(AdamW { beta1, beta2, eps, weight_decay, ..AdamW::default() })
+        }
+        Optimizer::RmsProp { alpha, eps, momentum, centered, weight_decay, .. } => {
+            Arc::new(RmsProp { alpha, eps, momentum, centred: centered, weight_decay })
+        }
+        Optimizer::Adagrad { lr_decay, eps, initial_accumulator, weight_decay, .. } => {
+            Arc::new(Adagrad { lr_decay, eps, initial: initial_accumulator, weight_decay })
+        }
+    }
+}
+
+/// The schedule that peaks at `lr`, for epochs of `batches` steps.
+fn schedule(schedule: &train::Schedule, lr: f64, batches: u64) -> Schedule {
+    let steps = |length: u64, unit: Unit| match unit {
+        Unit::Steps => length,
+        Unit::Epochs => length.saturating_mul(batches),
+    };
+    let in_unit = |schedule: Schedule, unit: Unit| match unit {
+        Unit::Steps => schedule,
+        Unit::Epochs => schedule.per_epoch(),
+    };
+    match schedule {
+        train::Schedule::Constant => Schedule::constant(lr),
+        train::Schedule::Step { every, factor, unit } => in_unit(Schedule::step(lr, *every, *factor), *unit),
+        train::Schedule::Exponential { factor, unit } => in_unit(Schedule::exponential(lr, *factor), *unit),
+        train::Schedule::Cosine { lr_min } => Schedule::cosine_to(lr, *lr_min),
+        train::Schedule::OneCycle { pct_start, div_factor, final_div_factor } => {
+            let cycle = OneCycle { rise: *pct_start, start: *div_factor, end: *final_div_factor };
+            Schedule::one_cycle_with(lr, cycle)
+        }
+        train::Schedule::Warmup { length, unit, then } => {
+            self::schedule(then, lr, batches).warmup(steps(*length, *unit))
+        }
+        train::Schedule::Hold { length, unit, then } => {
+            Schedule::constant(lr).then(steps(*length, *unit), self::schedule(then, lr, batches))
+        }
+    }
+}

@@ -1,0 +1,395 @@
+//! Whole runs of the program: training, going on, evaluating, predicting.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+/// The program, to be run in a folder of the test's own.
+struct Place(tempfile::TempDir);
+
+impl Place {
+    fn new() -> Place {
+        Place(tempfile::tempdir().expect("a folder for the test"))
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
+        fs::write(self.path(name), bytes).expect("the file can be written");
+    }
+
+    fn read(&self, name: &str) -> Vec<u8> {
+        fs::read(self.path(name)).unwrap_or_else(|why| panic!("{name}: {why}"))
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_talweg"));
+        command.args(arguments).current_dir(self.0.path());
+        command
+    }
+
+    fn call(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().expect("the program starts")
+    }
+
+    /// What a call that must succeed writes to its output.
+    fn said(&self, arguments: &[&str]) -> String {
+        let output = self.call(arguments);
+        assert_eq!(
+            output.status.code(),
+            Some(0),
+            "{arguments:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8(output.stdout).expect("UTF-8")
+    }
+
+    /// The message of a call that must end with that status.
+    fn refused(&self, status: i32, arguments: &[&str]) -> String {
+        let output = self.call(arguments);
+        let message = String::from_utf8(output.stderr).expect("UTF-8");
+        assert_eq!(output.status.code(), Some(status), "{arguments:?}: {message}");
+        assert!(message.contains("talweg: ") && !message.contains("panicked"), "{arguments:?}: {message}");
+        message
+    }
+}
+
+/// A small network on the digits, with chance in every part of the run: order, dropout, augmentation.
+const SMALL: &str = r#"
+[data]
+source = "digits"
+validation_fraction = 0.1
+augmentation = { shift = 1 }
+[model]
+layers = [
+  { conv2d = 4, kernel = 3, activation = "relu" },
+  "batch_norm2d",
+  "flatten",
+  { dropout = 0.1 },
+  { linear = "classes" },
+]
+[train]
+optimizer = { sgd = 0.1, momentum = 0.9 }
+schedule = { warmup = 10, then = "cosine" }
+l2 = 1e-4
+clip_norm = 5.0
+epochs = 4
+"#;
+
+fn number(json: &[u8], path: &str) -> f64 {
+    let value: serde_json::Value = serde_json::from_slice(json).expect("JSON");
+    value.pointer(path).and_then(serde_json::Value::as_f64).unwrap_or_else(|| panic!("{path} in {value:#}"))
+}
+
+#[test]
+fn xor_is_learnt_and_shown() {
+    let place = Place::new();
+    let output = place.call(&["train", "xor"]);
+    assert_eq!(output.status.code(), Some(0));
+    let log = String::from_utf8(output.stderr).expect("UTF-8");
+    for epoch in [100, 200, 1000, 2000] {
+        assert!(log.contains(&format!("epoch {epoch}/2000")), "{log}");
+    }
+    assert!(!log.contains("epoch 150/"), "{log}");
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    for part in [
+        "layers.0.weight [8, 2]",
+        "layers.1.bias [1]",
+        "0 xor 0 = 0 ",
+        "0 xor 1 = 1 ",
+        "1 xor 0 = 1 ",
+        "1 xor 1 = 0 ",
+    ] {
+        assert!(text.contains(part), "{part} is not in\n{text}");
+    }
+    place.write("rows.csv", "0,0\n0,1\n1,0\n1,1\n");
+    let csv = place.said(&["predict", "runs/xor", "rows.csv", "--format", "csv"]);
+    let classes: Vec<&str> = csv.lines().skip(1).filter_map(|line| line.split(',').nth(1)).collect();
+    assert_eq!(classes, ["0", "1", "1", "0"]);
+    assert!(place.said(&["evaluate", "runs/xor"]).starts_with("4 examples: loss 0.0"), "{text}");
+    assert!(place.said(&["inspect", "runs/xor"]).contains("layers.1.weight  F32   [1, 8]"));
+    // The second run of a name gets a folder of its own.
+    place.said(&["train", "xor", "--set", "train.epochs=10"]);
+    assert!(place.path("runs/xor-2/model.safetensors").is_file());
+}
+
+#[test]
+fn xor_is_learnt_from_every_seed() {
+    let place = Place::new();
+    for seed in 1..=100 {
+        let seed = format!("train.seed={seed}");
+        let text = place.said(&["train", "xor", "--set", &seed]);
+        for part in ["0 xor 0 = 0 ", "0 xor 1 = 1 ", "1 xor 0 = 1 ", "1 xor 1 = 0 "] {
+            assert!(text.contains(part), "{seed}: {text}");
+        }
+    }
+}
+
+#[test]
+fn the_losses_for_two_classes_all_learn_xor() {
+    let place = Place::new();
+    for (layers, loss) in [
+        (r#"[{ linear = 8, activation = "tanh" }, { linear = 1, activation = "sigmoid" }]"#, "\"bce\""),
+        (r#"[{ linear = 8, activation = "tanh" }, { linear = 1 }]"#, "\"bce-with-logits\""),
+        (
+            r#"[{ linear = 8, activation = "tanh" }, { linear = 1 }]"#,
+            "{ bce-with-logits = { pos_weight = 2.0 } }",
+        ),
+        (r#"[{ linear = 8, activation = "tanh" }, { linear = "classes" }]"#, "\"cross-entropy\""),
+        (
+            r#"[{ linear = 8, activation = "tanh" }, { linear = "classes" }]"#,
+            "{ cross-entropy = { class_weights = [1, 2], label_smoothing = 0.05 } }",
+        ),
+        (r#"[{ linear = 8, activation = "tanh" }, { linear = "classes" }, "softmax"]"#, "\"mse\""),
+    ] {
+        let text = format!(
+            "[data]\nsource = \"xor\"\n[model]\nlayers = {layers}\n[train]\nloss = {loss}\n\
+             optimizer = {{ adam = 0.05 }}\nepochs = 400\nlog_every = 400\n"
+        );
+        place.write("xor-like.toml", text);
+        let text = place.said(&["train", "xor-like.toml"]);
+        for part in ["0 xor 0 = 0 ", "0 xor 1 = 1 ", "1 xor 0 = 1 ", "1 xor 1 = 0 ", "accuracy 1.0000"] {
+            assert!(text.contains(part), "{loss}: {text}");
+        }
+    }
+}
+
+#[test]
+fn a_run_leaves_everything_that_is_needed_later() {
+    let place = Place::new();
+    place.write("small.toml", SMALL);
+    let text = place.said(&["train", "small.toml"]);
+    assert!(text.contains("1293 examples for training, 145 for validation, 359 for testing"), "{text}");
+    for name in [
+        "config.toml",
+        "inputs.json",
+        "metrics.jsonl",
+        "checkpoint.safetensors",
+        "model.safetensors",
+        "report.json",
+    ] {
+        assert!(place.path("runs/small").join(name).is_file(), "{name}");
+    }
+    let accuracy = number(&place.read("runs/small/report.json"), "/test/metrics/0/1");
+    assert!(accuracy > 0.9, "{accuracy}");
+    let metrics = String::from_utf8(place.read("runs/small/metrics.jsonl")).expect("UTF-8");
+    assert_eq!(metrics.lines().count(), 4);
+    // The folder alone, at another place, evaluates to the same number.
+    fs::rename(place.path("runs/small"), place.path("moved")).expect("a rename");
+    fs::remove_file(place.path("small.toml")).expect("a removal");
+    let again = place.said(&["evaluate", "moved", "--json"]);
+    assert_eq!(number(again.as_bytes(), "/accuracy"), accuracy);
+    // Its configuration gives the same run again, to the bit.
+    place.said(&["train", "moved/config.toml", "--set", "train.run_dir=again"]);
+    assert_eq!(place.read("again/model.safetensors"), place.read("moved/model.safetensors"));
+    assert_eq!(place.read("again/metrics.jsonl"), place.read("moved/metrics.jsonl"));
+}
+
+#[test]
+fn the_number_of_threads_and_workers_changes_no_bit() {
+    let place = Place::new();
+    place.write("small.toml", SMALL);
+    for (threads, workers) in [(1, 0), (2, 1), (3, 2)] {
+        let run = format!("train.run_dir=threads{threads}");
+        let (threads, workers) = (format!("train.threads={threads}"), format!("train.workers={workers}"));
+        place.said(&["train", "small.toml", "--set", &run, "--set", &threads, "--set", &workers]);
+    }
+    for file in ["model.safetensors", "metrics.jsonl"] {
+        let one = place.read(&format!("threads1/{file}"));
+        assert!(one == place.read(&format!("threads2/{file}")), "{file}: 1 and 2 threads");
+        assert!(one == place.read(&format!("threads3/{file}")), "{file}: 1 and 3 threads");
+    }
+}
+
+#[test]
+fn a_killed_run_goes_on_to_the_same_bits() {
+    let place = Place::new();
+    place.write("small.toml", SMALL);
+    let long = ["--set", "train.epochs=20", "--set", "train.checkpoint_every=2"];
+    let whole = [&["train", "small.toml", "--set", "train.run_dir=whole"][..], &long].concat();
+    place.said(&whole);
+    let mut started = [&["train", "small.toml", "--set", "train.run_dir=killed"][..], &long].concat();
+    let mut kills = 0;
+    // Odd waits, so that the kills meet the run in many states; each goes on from the last checkpoint.
+    for wait in [150u64, 230, 90, 310, 170, 260, 120, 340, 200, 280] {
+        let mut child =
+            place.command(&started).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("a start");
+        std::thread::sleep(Duration::from_millis(wait));
+        child.kill().expect("a kill");
+        kills += usize::from(child.wait().expect("an end").code().is_none());
+        if place.path("killed/checkpoint.safetensors").is_file() {
+            started = vec!["resume", "killed"];
+        } else if place.path("killed").exists() {
+            fs::remove_dir_all(place.path("killed")).expect("a removal");
+        }
+    }
+    assert!(kills >= 3, "only {kills} runs were killed before they ended");
+    place.said(&["resume", "killed"]);
+    for file in ["model.safetensors", "metrics.jsonl"] {
+        assert!(
+            place.read(&format!("whole/{file}")) == place.read(&format!("killed/{file}")),
+            "{file} differs"
+        );
+    }
+    // A run that has ended stays as it is, and can be made longer.
+    let model = place.read("killed/model.safetensors");
+    place.said(&["resume", "killed"]);
+    assert!(place.read("killed/model.safetensors") == model);
+    place.said(&["resume", "killed", "--set", "train.epochs=21"]);
+    assert_eq!(number(&place.read("killed/report.json"), "/epochs"), 21.0);
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_saves_and_says_how_to_go_on() {
+    let place = Place::new();
+    place.write("small.toml", SMALL);
+    let child = place
+        .command(&["train", "small.toml", "--set", "train.epochs=100000", "--set", "train.run_dir=long"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("a start");
+    while !place.path("long/checkpoint.safetensors").is_file() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    std::thread::sleep(Duration::from_millis(200));
+    let sent =
+        Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill can be called");
+    assert!(sent.success());
+    let output = child.wait_with_output().expect("an end");
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert!(text.contains("interrupted") && text.contains("to go on: talweg resume long"), "{text}");
+}
+
+#[test]
+fn a_run_folder_is_never_damaged() {
+    let place = Place::new();
+    place.write("small.toml", SMALL);
+    let short = ["train", "small.toml", "--set", "train.epochs=1", "--set", "train.run_dir=run"];
+    place.said(&short);
+    let files =
+        ["config.toml", "inputs.json", "metrics.jsonl", "checkpoint.safetensors", "model.safetensors"];
+    let before = files.map(|name| place.read(&format!("run/{name}")));
+    let message = place.refused(2, &short);
+    assert!(message.contains("holds a run already") && message.contains("talweg resume run"), "{message}");
+    assert!(files.map(|name| place.read(&format!("run/{name}"))) == before);
+    // A run that cannot start leaves no folder behind.
+    place.refused(
+        1,
+        &[
+            "train",
+            "small.toml",
+            "--set",
+            "data={ source = 'mnist', path = 'none' }",
+            "--set",
+            "train.run_dir=none",
+        ],
+    );
+    assert!(!place.path("none").exists());
+}
+
+#[test]
+fn damaged_run_folders_are_refused() {
+    let place = Place::new();
+    place.write("small.toml", SMALL);
+    place.said(&["train", "small.toml", "--set", "train.epochs=1", "--set", "train.run_dir=run"]);
+    let whole = |name: &str| place.read(&format!("run/{name}"));
+    let (model, checkpoint, inputs) =
+        (whole("model.safetensors"), whole("checkpoint.safetensors"), whole("inputs.json"));
+    for length in [0, 4, 8, 100, model.len() / 2, model.len() - 1] {
+        place.write("run/model.safetensors", &model[..length]);
+        let message = place.refused(1, &["evaluate", "run"]);
+        assert!(message.contains("model.safetensors"), "{length}: {message}");
+    }
+    place.write("run/model.safetensors", &model);
+    for length in [0, 4, 8, 100, checkpoint.len() / 2, checkpoint.len() - 1] {
+        place.write("run/checkpoint.safetensors", &checkpoint[..length]);
+        let message = place.refused(1, &["resume", "run", "--set", "train.epochs=2"]);
+        assert!(message.contains("checkpoint"), "{length}: {message}");
+        assert!(whole("model.safetensors") == model);
+    }
+    place.write("run/checkpoint.safetensors", &checkpoint);
+    for (text, expected) in [
+        (&inputs[..inputs.len() / 2], "damaged"),
+        (b"{}", "damaged: missing field"),
+        (br#"{"shape":[1,8,8],"classes":["a","b"],"divisor":1.0,"normalise":{"mean":[1.0],"deviation":[]},"table":null}"#, "1 means and 0"),
+        (br#"{"shape":[],"classes":[],"divisor":1.0,"normalise":null,"table":null}"#, "inputs of shape []"),
+    ] {
+        place.write("run/inputs.json", text);
+        let message = place.refused(1, &["evaluate", "run"]);
+        assert!(message.contains("inputs.json") && message.contains(expected), "{message}");
+    }
+    place.write("run/inputs.json", &inputs);
+    // A model of another configuration.
+    place.said(&[
+        "train",
+        "small.toml",
+        "--set",
+        "train.epochs=1",
+        "--set",
+        "model.layers[0].conv2d=5",
+        "--set",
+        "train.run_dir=other",
+    ]);
+    fs::copy(place.path("other/model.safetensors"), place.path("run/model.safetensors")).expect("a copy");
+    let message = place.refused(1, &["evaluate", "run"]);
+    assert!(message.contains("layers.0.weight"), "{message}");
+    assert!(place.refused(2, &["evaluate", "nowhere"]).contains("there is no such run folder"));
+    fs::remove_file(place.path("run/model.safetensors")).expect("a removal");
+    assert!(place.refused(1, &["evaluate", "run"]).contains("talweg resume run"));
+}
+
+#[test]
+fn tables_are_learnt_evaluated_and_predicted() {
+    let place = Place::new();
+    let iris = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
+    fs::create_dir_all(place.path("examples/data")).expect("a folder");
+    fs::copy(iris.join("data/iris.csv"), place.path("examples/data/iris.csv")).expect("a copy");
+    fs::copy(iris.join("configs/iris.toml"), place.path("iris.toml")).expect("a copy");
+    place.said(&["train", "iris.toml"]);
+    let accuracy = number(&place.read("runs/iris/report.json"), "/test/metrics/0/1");
+    assert!(accuracy >= 0.9, "{accuracy}");
+    place.write(
+        "new.csv",
+        "petal_width,petal_length,sepal_width,sepal_length\n0.2,1.4,3.5,5.1\n2.5,6.0,3.3,6.3\n",
+    );
+    let json = place.said(&["predict", "runs/iris", "new.csv", "--format", "json"]);
+    let value: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!((&value[0]["class"], &value[1]["class"]), (&"setosa".into(), &"virginica".into()));
+    assert!(
+        place.said(&["evaluate", "runs/iris", "examples/data/iris.csv"]).starts_with("150 examples: loss")
+    );
+    place.write("bad.csv", "petal_width,petal_length\n0.2,1.4\n");
+    assert!(place.refused(2, &["predict", "runs/iris", "bad.csv"]).contains("sepal_length"));
+    place.write("bad.csv", "petal_width,petal_length,sepal_width,sepal_length\n0.2,1.4,x,5.1\n");
+    assert!(
+        place
+            .refused(1, &["predict", "runs/iris", "bad.csv"])
+            .contains("column 3 `sepal_width`: `x` is not a number")
+    );
+}
+
+#[test]
+fn a_regression_predicts_in_the_unit_of_the_table() {
+    let place = Place::new();
+    let rows: String = (0..80).map(|i| format!("{},{}\n", i, 3.0 * f64::from(i) + 100.0)).collect();
+    place.write("line.csv", format!("x,price\n{rows}"));
+    place.write(
+        "line.toml",
+        "[data]\nsource = \"csv\"\npath = \"line.csv\"\ntask = \"regression\"\n[model]\nlayers = [{ linear = 1 }]\n\
+         [train]\noptimizer = { adam = 0.05 }\nepochs = 200\nbatch_size = 16\nlog_every = 200\n",
+    );
+    place.said(&["train", "line.toml"]);
+    place.write("new.csv", "x\n10\n70\n");
+    let json = place.said(&["predict", "runs/line", "new.csv", "--format", "json"]);
+    let value: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    for (row, expected) in [(0, 130.0), (1, 310.0)] {
+        let price = value[row]["price"].as_f64().expect("a number");
+        assert!((price - expected).abs() < 1.0, "{price} for {expected}");
+    }
+}

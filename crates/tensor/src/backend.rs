@@ -167,6 +167,10 @@ pub enum Kernel {
     CrossEntropy(CrossEntropyKernel),
     /// Its gradient: inputs `dy`, the softmax, the target and, if there, the factors.
     CrossEntropyGrad(CrossEntropyKernel),
+    /// The cross-entropy of two classes, element by element: inputs logits and target.
+    BinaryCrossEntropyWithLogits,
+    /// Its derivative by the logits: the same inputs.
+    BinaryCrossEntropyWithLogitsSlope,
     /// Layer normalisation of rows of a length: inputs `x`, factor and summand; outputs `y`, and mean and
     /// 1 / √(variance + eps) of each row.
     LayerNorm(usize, NormKernel),

@@ -1,5 +1,6 @@
 //! The processor as a device: turns views into slices and calls the kernels.
 
+mod binary_cross_entropy;
 mod conv2d;
 mod copy;
 mod cross_entropy;
@@ -114,6 +115,10 @@ impl Backend for Cpu {
             Kernel::LogSoftmaxGrad => softmax::log_softmax_grad(&inputs[0], &inputs[1], out),
             Kernel::CrossEntropy(s) => cross_entropy::cross_entropy(s, inputs, outputs),
             Kernel::CrossEntropyGrad(s) => cross_entropy::cross_entropy_grad(s, inputs, out),
+            Kernel::BinaryCrossEntropyWithLogits => binary_cross_entropy::losses(&inputs[0], &inputs[1], out),
+            Kernel::BinaryCrossEntropyWithLogitsSlope => {
+                binary_cross_entropy::slopes(&inputs[0], &inputs[1], out)
+            }
             Kernel::LayerNorm(n, s) => norm::layer_norm(*n, s, inputs, outputs),
             Kernel::LayerNormGrad(n, s) => norm::layer_norm_grad(*n, s, inputs, outputs),
             Kernel::BatchNorm(s) => norm::batch_norm(s, inputs, outputs),

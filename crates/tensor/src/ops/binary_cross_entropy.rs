@@ -1,6 +1,7 @@
 //! The cross-entropy of two classes, from probabilities or from logits.
 
 use crate::autograd::Grad;
+use crate::backend::Kernel;
 use crate::op::{Op, OpError, Saved, Spec, apply, check};
 use crate::ops::Reduction;
 use crate::ops::losses::assert_same_shape;
@@ -69,6 +70,42 @@ impl Op for BinaryCrossEntropy {
         });
         let dtarget = needs[1].then(|| (&dy * (limited_log(&rest) - limited_log(p))).into());
         vec![dp, dtarget]
+    }
+}
+
+/// Inputs the logits and the target, without a factor for the positive part.
+#[derive(Debug)]
+struct BinaryCrossEntropyWithLogits;
+
+impl Op for BinaryCrossEntropyWithLogits {
+    fn name(&self) -> &'static str {
+        "binary_cross_entropy_with_logits"
+    }
+
+    fn infer(&self, inputs: &[Spec]) -> Result<Spec, OpError> {
+        check::float("binary_cross_entropy_with_logits", &inputs[0])?;
+        check::alike("binary_cross_entropy_with_logits", inputs)?;
+        Ok(inputs[0])
+    }
+
+    fn forward(&self, inputs: &[&Tensor], out: &Spec, saved: &mut Saved) -> Tensor {
+        saved.keep_input(0, inputs[0]);
+        saved.keep_input(1, inputs[1]);
+        Tensor::run(&Kernel::BinaryCrossEntropyWithLogits, inputs, out)
+    }
+
+    fn vjp(&self, saved: &Saved, dy: Tensor, needs: &[bool]) -> Vec<Option<Grad>> {
+        let (x, target) = (saved.input(0), saved.input(1));
+        let graph = x.is_tracked() || target.is_tracked();
+        let dx = needs[0].then(|| {
+            let slope = match graph {
+                true => x.sigmoid() - target,
+                false => Tensor::run(&Kernel::BinaryCrossEntropyWithLogitsSlope, &[x, target], &x.spec()),
+            };
+            (slope * &dy).into()
+        });
+        let dtarget = needs[1].then(|| (-x * &dy).into());
+        vec![dx, dtarget]
     }
 }
 
@@ -160,15 +197,13 @@ impl Tensor {
     ) -> Tensor {
         let name = "binary_cross_entropy_with_logits";
         assert_same_shape(name, self, target);
-        let positive = (-self).softplus();
-        let positive = match &options.pos_weight {
-            None => positive,
+        let losses = match &options.pos_weight {
+            None => apply(BinaryCrossEntropyWithLogits, &[self, target]),
             Some(factor) => {
                 assert_factor(name, "pos_weight", factor, self);
-                positive * ((factor - 1.0) * target + 1.0)
+                (1.0 - target) * self + (-self).softplus() * ((factor - 1.0) * target + 1.0)
             }
         };
-        let losses = (1.0 - target) * self + positive;
         options.reduction.apply(&weighted(name, losses, options.weight.as_ref()))
     }
 }
@@ -215,6 +250,11 @@ mod tests {
         });
         let b = b.sum::<f64>() / 50.0;
         assert!((a - b).abs() < 1e-12, "{a} {b}");
+        let options =
+            BinaryCrossEntropyWithLogitsOptions { pos_weight: Some(factor.ones_like()), ..logits_options() };
+        let b = x.binary_cross_entropy_with_logits(&target, &options).item();
+        let a = x.binary_cross_entropy_with_logits(&target, &logits_options()).item();
+        assert!((a - b).abs() < 1e-14, "{a} {b}");
     }
 
     #[test]

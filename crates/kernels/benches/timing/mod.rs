@@ -29,6 +29,7 @@ fn now(alone: bool) -> f64 {
         seconds: std::ffi::c_long,
         nanoseconds: std::ffi::c_long,
     }
+    // SAFETY: this is the declaration of POSIX's function, which writes one `Time`.
     unsafe extern "C" {
         fn clock_gettime(clock: i32, time: *mut Time) -> i32;
     }

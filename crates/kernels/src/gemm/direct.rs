@@ -1,4 +1,8 @@
 //! Small and narrow products, straight from the matrices.
+//!
+//! # Safety
+//! Functions here may only be called where the instructions of their [`Machine`] exist, with pointers that cover the
+//! matrices that [`Product`] has checked.
 
 use std::mem::MaybeUninit;
 use std::ops::Range;

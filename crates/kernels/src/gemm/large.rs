@@ -1,4 +1,8 @@
 //! Large products, through packed panels.
+//!
+//! # Safety
+//! Functions here may only be called where the instructions of their [`Machine`] exist, with panels and destinations as
+//! large as the block sizes say.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};

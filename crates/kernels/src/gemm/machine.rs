@@ -1,4 +1,8 @@
 //! The instruction sets with their tile and block sizes, and the functions compiled for them.
+//!
+//! # Safety
+//! Functions here may only be called where the instructions exist, and with pointers that are valid as their namesakes
+//! in [`tile`](super::tile) and [`pack`](super::pack) demand.
 
 use super::pack::{Block, Packer, pack};
 use super::tile::{Left, Out, Right, tile};

@@ -2,6 +2,10 @@
 //!
 //! A panel holds W *lanes* (rows of the left factor, columns of the right one); number p of all lanes lies at
 //! `p * W .. (p + 1) * W`. Missing lanes of the last panel are zero.
+//!
+//! # Safety
+//! Functions here may only be called where the instructions of their [`Vector`] exist, with a [`Block`] that lies inside
+//! its matrix and room for whole panels.
 
 use super::vector::{Vector, prefetch, prefetch_far};
 

@@ -1,4 +1,7 @@
 //! One product, and the choice of the way to compute it: straight from the matrices, or through packed panels.
+//!
+//! # Safety
+//! Functions here may only be called with sizes and strides that [`Mat`] has checked.
 
 use super::direct::{direct, is_direct};
 use super::large::{Lanes, Large, LargeEpilogue, large};

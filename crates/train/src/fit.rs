@@ -182,7 +182,7 @@ impl<'a, M: Layer> Fit<'a, M> {
                 self.state.stop = reason;
                 return Ok(());
             }
-            let due = self.trainer.save_steps.is_some_and(|steps| self.state.step % steps == 0);
+            let due = self.trainer.save_steps.is_some_and(|steps| self.state.step.is_multiple_of(steps));
             // At the end of the epoch a checkpoint is written anyway, with its record.
             let last = self.state.position == self.batches;
             if !last && (due || self.saved.elapsed() >= self.trainer.save_interval) {
@@ -228,7 +228,7 @@ impl<'a, M: Layer> Fit<'a, M> {
             self.state.warnings.push(text);
         }
         if let (Some(every), Some(dir)) = (self.trainer.log_steps, &mut self.dir)
-            && step % every == 0
+            && step.is_multiple_of(every)
         {
             self.state.metrics_bytes += dir.log(&StepRecord { step, loss: data_loss, lr: report.lr })?;
         }

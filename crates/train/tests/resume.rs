@@ -92,7 +92,7 @@ fn interrupted_again_and_again_is_the_same_to_the_bit() {
     struct Interrupt(Arc<AtomicBool>, u64);
     impl Callback for Interrupt {
         fn on(&mut self, event: &Event<'_>, run: &Run<'_>) -> Flow {
-            if matches!(event, Event::Step { .. }) && run.step % self.1 == 0 {
+            if matches!(event, Event::Step { .. }) && run.step.is_multiple_of(self.1) {
                 self.0.store(true, Ordering::Relaxed);
             }
             Flow::Continue

@@ -51,7 +51,7 @@ impl Progress {
 
     fn epoch(&mut self, record: &EpochRecord, run: &Run<'_>) {
         let last = run.epochs == Some(record.epoch);
-        if record.epoch != 1 && record.epoch % self.every != 0 && !last {
+        if record.epoch != 1 && !record.epoch.is_multiple_of(self.every) && !last {
             return;
         }
         let epochs = run.epochs.map_or(String::new(), |n| format!("/{n}"));
@@ -77,7 +77,7 @@ impl Callback for Progress {
             Event::Step { lr, .. } => {
                 self.bar.set_position(run.step);
                 // Texts are made only when they will be drawn.
-                if !self.bar.is_hidden() && run.step % 16 == 0 {
+                if !self.bar.is_hidden() && run.step.is_multiple_of(16) {
                     self.bar.set_prefix(format!("epoch {}", run.epoch));
                     self.bar.set_message(format!("loss {:.4} lr {lr:.2e}", run.mean_loss));
                 }

@@ -286,6 +286,12 @@ impl Tensor {
     #[track_caller]
     fn soft_cross_entropy(&self, target: &Tensor, options: &CrossEntropyOptions) -> Tensor {
         assert!(
+            self.rank() >= 2,
+            "cross_entropy: input {} needs at least 2 axes (batch, classes); make a batch of one row with \
+             .unsqueeze(0)",
+            self.shape()
+        );
+        assert!(
             options.ignore_index.is_none(),
             "cross_entropy: ignore_index is for targets of class numbers, the target {} holds probabilities",
             target.shape()
@@ -344,7 +350,7 @@ mod tests {
         cross_entropy_of_positions: |x| x[0].cross_entropy(&target(&[2, 0, 1, 2], &[2, 1, 2]), &options(None, 0.3, false, Reduction::None));
             shapes [[2, 3, 1, 2]]  refuses [[2, 3, 2, 1]];
         cross_entropy_of_probabilities: |x| x[0].cross_entropy(x[1], &options(Some(3), 0.3, false, Reduction::Mean));
-            shapes [[2, 3, 2], [2, 3, 2]] [[4, 3], [4, 3]]  refuses [[2, 3], [2]] [[2, 2], [2, 2]];
+            shapes [[2, 3, 2], [2, 3, 2]] [[4, 3], [4, 3]]  refuses [[2, 3], [2]] [[2, 2], [2, 2]] [[3], [3]];
     }
 
     /// The definition in loops: the loss of each row, and what the mean divides by.

@@ -107,7 +107,7 @@ pub trait Backend: Debug + Send + Sync + 'static {
 
     /// The same with `outputs[0]` holding the first input, which the result replaces.
     ///
-    /// Only [`Kernel::in_place`] kernels come here; `inputs` are the second and later ones.
+    /// Only kernels that may overwrite their first input come here; `inputs` are the second and later ones.
     fn run_over(&self, kernel: &Kernel, outputs: &mut [Out<'_>], inputs: &[View<'_>]);
 }
 

@@ -41,6 +41,8 @@ pub(crate) enum Command {
     Evaluate(EvaluateArguments),
     /// Let a trained model answer: class and probabilities, or a number
     Predict(PredictArguments),
+    /// Write out one training step of a small network, number by number
+    Trace(TraceArguments),
     /// Check a configuration, and print it with every default filled in
     Check(CheckArguments),
     /// Show the layers of a configuration or a run, or the tensors of a file of weights
@@ -118,6 +120,29 @@ pub(crate) struct PredictArguments {
     /// Exchange light and dark: for a dark drawing on white, where the model was trained on light on black
     #[arg(long)]
     pub(crate) invert: bool,
+}
+
+/// The arguments of `talweg trace`.
+#[derive(Debug, Args)]
+pub(crate) struct TraceArguments {
+    /// A configuration of a dense network, the built-in `xor`, or a run folder for its trained weights
+    pub(crate) what: String,
+
+    /// Change one value of the configuration: --set model.layers[0].linear=3
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) sets: Vec<String>,
+
+    /// Which example of the training part, from 1
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) row: usize,
+
+    /// The learning rate; that of the configuration unless given
+    #[arg(long, value_name = "RATE")]
+    pub(crate) lr: Option<f64>,
+
+    /// Write a page for the browser instead of text
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<String>,
 }
 
 /// The arguments of `talweg inspect`.

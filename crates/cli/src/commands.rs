@@ -8,6 +8,7 @@ mod inspect;
 mod load;
 mod model;
 mod predict;
+mod trace;
 mod train;
 
 use std::io::Write;
@@ -23,6 +24,7 @@ pub(crate) fn run(command: Command, out: &mut dyn Write) -> Result<(), CliError>
         Command::Resume(arguments) => train::resume(&arguments, out),
         Command::Evaluate(arguments) => evaluate::run(&arguments, out),
         Command::Predict(arguments) => predict::run(&arguments, out),
+        Command::Trace(arguments) => trace::run(&arguments, out),
         Command::Check(arguments) => check::run(&arguments, out),
         Command::Inspect(arguments) => inspect::run(&arguments, out),
         Command::ConfigReference => config_reference::run(out),

@@ -10,6 +10,7 @@ mod parts;
 mod run_folder;
 mod session;
 mod target;
+mod trace;
 
 use std::io::{self, Write};
 use std::panic::{self, AssertUnwindSafe};

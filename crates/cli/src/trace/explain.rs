@@ -1,0 +1,321 @@
+//! One step of gradient descent in words, formulas and numbers.
+
+use super::document::{Document, Section, Table, factor, number, sum_of_products};
+use super::network::{Activation, H, Loss, Network, Stage, Step, Target};
+
+/// The example and the settings of a step.
+pub(crate) struct Subject<'a> {
+    pub(crate) network: &'a Network,
+    pub(crate) step: &'a Step,
+    /// Where the example comes from, e.g. `row 2 of xor`.
+    pub(crate) example: String,
+    pub(crate) x: &'a [f64],
+    pub(crate) target: &'a Target,
+    pub(crate) lr: f64,
+    /// What the explanation leaves out, e.g. dropout.
+    pub(crate) notes: Vec<String>,
+}
+
+/// Explains a step.
+pub(crate) fn explain(subject: &Subject<'_>) -> Document {
+    Document {
+        title: "One step of gradient descent, number by number".into(),
+        sections: vec![
+            example(subject),
+            forward(subject),
+            loss(subject),
+            backward(subject),
+            gradients(subject),
+            update(subject),
+            after(subject),
+        ],
+    }
+}
+
+fn table(caption: impl Into<String>, columns: &[&str]) -> Table {
+    Table { caption: caption.into(), columns: columns.iter().map(|c| c.to_string()).collect(), rows: Vec::new() }
+}
+
+fn list(values: &[f64]) -> String {
+    format!("[{}]", values.iter().map(|&x| number(x)).collect::<Vec<_>>().join(", "))
+}
+
+/// The number of the linear stage among the linear ones, from 1: what the explanation calls a layer.
+fn layer_of(network: &Network, stage: usize) -> usize {
+    network.stages[..=stage].iter().filter(|s| matches!(s, Stage::Linear { .. })).count()
+}
+
+fn example(s: &Subject<'_>) -> Section {
+    let mut text: Vec<String> = vec![
+        format!("Network: {}.", shape(s.network, s.x.len())),
+        format!("Example: {}, x = {}, target {}.", s.example, list(s.x), target(s.target)),
+        format!("Loss: {}. Learning rate: η = {}.", loss_name(s.network.loss), number(s.lr)),
+    ];
+    text.extend(s.notes.iter().cloned());
+    Section { heading: "1. The example".into(), text, tables: vec![] }
+}
+
+fn shape(network: &Network, inputs: usize) -> String {
+    let mut parts = vec![format!("{inputs} inputs")];
+    for stage in &network.stages {
+        match stage {
+            Stage::Linear { weight, .. } => parts.push(format!("{} units", weight.len())),
+            Stage::Activation(f) => {
+                if let Some(last) = parts.last_mut() {
+                    *last = format!("{last} ({})", f.name());
+                }
+            }
+        }
+    }
+    format!("{}; {} weights and biases", parts.join(" → "), network.size())
+}
+
+fn target(target: &Target) -> String {
+    match target {
+        Target::Numbers(y) if y.len() == 1 => format!("y = {}", number(y[0])),
+        Target::Numbers(y) => format!("y = {}", list(y)),
+        Target::Class(c) => format!("class c = {}", c + 1),
+    }
+}
+
+fn loss_name(loss: Loss) -> &'static str {
+    match loss {
+        Loss::Mse => "mean squared error, L = 1/n Σ (a - y)²",
+        Loss::Bce => "binary cross-entropy, L = 1/n Σ -(y ln a + (1 - y) ln(1 - a))",
+        Loss::BceWithLogits => "binary cross-entropy of logits, L = 1/n Σ -(y ln σ(z) + (1 - y) ln(1 - σ(z)))",
+        Loss::CrossEntropy => "cross-entropy of logits, L = -ln p_c with p = softmax(z)",
+    }
+}
+
+fn forward(s: &Subject<'_>) -> Section {
+    let mut tables = Vec::new();
+    for (i, stage) in s.network.stages.iter().enumerate() {
+        let (input, output) = (&s.step.values[i], &s.step.values[i + 1]);
+        let l = layer_of(s.network, i);
+        match stage {
+            Stage::Linear { weight, bias } => {
+                let from = if l == 1 { "x".to_string() } else { format!("a{}", l - 1) };
+                let plus = if bias.is_some() { format!(" + b{l}") } else { String::new() };
+                let mut t = table(format!("Layer {l}: weighted sums z{l} = W{l} {from}{plus}"), &["unit", "z", "= sum"]);
+                for (j, row) in weight.iter().enumerate() {
+                    let pairs: Vec<(f64, f64)> = row.iter().copied().zip(input.iter().copied()).collect();
+                    let bias = bias.as_ref().map_or(String::new(), |b| format!(" + {}", factor(b[j])));
+                    t.rows.push(vec![
+                        (j + 1).to_string(),
+                        number(output[j]),
+                        format!("= {}{bias}", sum_of_products(&pairs)),
+                    ]);
+                }
+                tables.push(t);
+            }
+            Stage::Activation(f) => {
+                let mut t = table(format!("Layer {l}: activations a{l} = {}(z{l})", f.name()), &["unit", "a", "= f(z)"]);
+                for (j, a) in output.iter().enumerate() {
+                    t.rows.push(vec![(j + 1).to_string(), number(*a), format!("= {}", apply(*f, input[j]))]);
+                }
+                tables.push(t);
+            }
+        }
+    }
+    let text = vec!["Each unit adds up its inputs times its weights, and its bias; then its function is applied.".into()];
+    Section { heading: "2. Forward pass".into(), text, tables }
+}
+
+fn apply(f: Activation, z: f64) -> String {
+    match f {
+        Activation::Sigmoid => format!("1 / (1 + e^-{})", factor(z)),
+        Activation::Tanh => format!("tanh({})", number(z)),
+        Activation::Relu => format!("max({}, 0)", number(z)),
+        Activation::Gelu => format!("{}·Φ({})", factor(z), number(z)),
+        Activation::Softmax => format!("e^{} / Σ e^z", factor(z)),
+    }
+}
+
+fn loss(s: &Subject<'_>) -> Section {
+    let output = s.step.values.last().expect("there is an output");
+    let n = output.len();
+    let (mean, end) = if n > 1 { (format!("1/{n} ("), ")") } else { (String::new(), "") };
+    let sum = |term: &dyn Fn(f64, f64) -> String, y: &[f64]| {
+        let terms: Vec<String> = output.iter().zip(y).map(|(&a, &y)| term(a, y)).collect();
+        format!("L = {mean}{}{end} = {}", terms.join(" + "), number(s.step.loss))
+    };
+    let log = |p: &str, a: f64, y: f64| {
+        format!("-({}·ln {p}{} + {}·ln(1 - {p}{}))", number(y), factor(a), number(1.0 - y), factor(a))
+    };
+    let line = match (s.network.loss, s.target) {
+        (Loss::Mse, Target::Numbers(y)) => sum(&|a, y| format!("({} - {})²", number(a), factor(y)), y),
+        (Loss::Bce, Target::Numbers(y)) => sum(&|a, y| log("", a, y), y),
+        (Loss::BceWithLogits, Target::Numbers(y)) => sum(&|z, y| log("σ ", z, y), y),
+        (_, Target::Class(c)) => {
+            let p = (-s.step.loss).exp();
+            format!("p = softmax(z), p_{} = {}, L = -ln {} = {}", c + 1, number(p), number(p), number(s.step.loss))
+        }
+        (Loss::CrossEntropy, Target::Numbers(_)) => format!("L = {}", number(s.step.loss)),
+    };
+    Section { heading: "3. Loss".into(), text: vec![line], tables: vec![] }
+}
+
+fn backward(s: &Subject<'_>) -> Section {
+    let mut tables = vec![output_errors(s)];
+    for (i, stage) in s.network.stages.iter().enumerate().rev() {
+        let l = layer_of(s.network, i);
+        match stage {
+            Stage::Activation(f) => tables.push(through_activation(s, i, *f, l)),
+            // The errors of the input itself change nothing.
+            Stage::Linear { weight, .. } if i > 0 => {
+                let error = &s.step.errors[i + 1];
+                let mut t = table(
+                    format!("To layer {}: ∂L/∂a{} = W{l}ᵀ δ{l}, each unit's share of the errors it caused", l - 1, l - 1),
+                    &["unit", "∂L/∂a", "= Σ weight·δ"],
+                );
+                for (j, value) in s.step.errors[i].iter().enumerate() {
+                    let pairs: Vec<(f64, f64)> = weight.iter().map(|row| row[j]).zip(error.iter().copied()).collect();
+                    t.rows.push(vec![(j + 1).to_string(), number(*value), format!("= {}", sum_of_products(&pairs))]);
+                }
+                tables.push(t);
+            }
+            Stage::Linear { .. } => {}
+        }
+    }
+    let text = vec![
+        "The chain rule, from the loss back: how much the loss changes with each output, each activation, each sum.".into(),
+        "The error term of a unit is δ = ∂L/∂z, the derivative of the loss by its weighted sum.".into(),
+    ];
+    Section { heading: "4. Backward pass: error terms".into(), text, tables }
+}
+
+/// The derivative of the loss by the network's outputs.
+fn output_errors(s: &Subject<'_>) -> Table {
+    let output = s.step.values.last().expect("there is an output");
+    let errors = s.step.errors.last().expect("there is an output");
+    let n = output.len();
+    let over = if n > 1 { format!(" / {n}") } else { String::new() };
+    let (formula, is_sum) = match s.network.loss {
+        Loss::Mse => ("∂L/∂a = 2 (a - y)", false),
+        Loss::Bce => ("∂L/∂a = (a - y) / (a (1 - a))", false),
+        Loss::BceWithLogits => ("δ = ∂L/∂z = σ(z) - y", true),
+        Loss::CrossEntropy => ("δ = ∂L/∂z = softmax(z) - [1 at the class c]", true),
+    };
+    let over_text = if s.network.loss == Loss::CrossEntropy { String::new() } else { over };
+    let name = if is_sum { "δ" } else { "∂L/∂a" };
+    let mut t = table(format!("At the output: {formula}{over_text}"), &["unit", name, "= with numbers"]);
+    for (j, (&a, &e)) in output.iter().zip(errors).enumerate() {
+        let numbers = match s.target {
+            Target::Class(c) => format!("{} - {}", number(e + (j == *c) as u8 as f64), (j == *c) as u8),
+            Target::Numbers(y) => match s.network.loss {
+                Loss::Mse => format!("2·({} - {}){over_text}", number(a), factor(y[j])),
+                Loss::Bce => {
+                    format!("({} - {}) / ({}·{}){over_text}", number(a), number(y[j]), number(a), number(1.0 - a))
+                }
+                _ => format!("({} - {}){over_text}", number(1.0 / (1.0 + (-a).exp())), number(y[j])),
+            },
+        };
+        t.rows.push(vec![(j + 1).to_string(), number(e), format!("= {numbers}")]);
+    }
+    t
+}
+
+fn through_activation(s: &Subject<'_>, i: usize, f: Activation, l: usize) -> Table {
+    let (z, a) = (&s.step.values[i], &s.step.values[i + 1]);
+    let (dz, da) = (&s.step.errors[i], &s.step.errors[i + 1]);
+    let formula = match f {
+        Activation::Sigmoid => "∂L/∂a · a (1 - a)",
+        Activation::Tanh => "∂L/∂a · (1 - a²)",
+        Activation::Relu => "∂L/∂a · [1 if z > 0, else 0]",
+        Activation::Gelu => "∂L/∂a · (Φ(z) + z φ(z))",
+        Activation::Softmax => "a (∂L/∂a - Σ a ∂L/∂a)",
+    };
+    let mut t = table(format!("Layer {l}: error terms δ{l} = {formula}"), &["unit", "δ", "= with numbers"]);
+    let mean: f64 = a.iter().zip(da).map(|(a, d)| a * d).sum();
+    for j in 0..dz.len() {
+        let numbers = match f {
+            Activation::Sigmoid => format!("{}·{}·(1 - {})", factor(da[j]), factor(a[j]), number(a[j])),
+            Activation::Tanh => format!("{}·(1 - {}²)", factor(da[j]), factor(a[j])),
+            Activation::Softmax => format!("{}·({} - {})", factor(a[j]), number(da[j]), factor(mean)),
+            Activation::Relu | Activation::Gelu => format!("{}·{}", factor(da[j]), number(f.slope(z[j], a[j]))),
+        };
+        t.rows.push(vec![(j + 1).to_string(), number(dz[j]), format!("= {numbers}")]);
+    }
+    t
+}
+
+fn gradients(s: &Subject<'_>) -> Section {
+    let mut tables = Vec::new();
+    let mut worst = 0.0f64;
+    for (i, gradient) in s.step.gradients.iter().enumerate() {
+        let Some(g) = gradient else { continue };
+        let (l, input, error) = (layer_of(s.network, i), &s.step.values[i], &s.step.errors[i + 1]);
+        let from = if l == 1 { "x".to_string() } else { format!("a{}", l - 1) };
+        let mut t = table(
+            format!("Layer {l}: ∂L/∂W{l}[j,i] = δ{l}[j]·{from}[i], ∂L/∂b{l}[j] = δ{l}[j]"),
+            &["weight", "gradient", "finite difference", "= with numbers"],
+        );
+        for (j, d) in error.iter().enumerate() {
+            for (k, a) in input.iter().enumerate() {
+                worst = worst.max((g.weight[j][k] - g.weight_numeric[j][k]).abs());
+                t.rows.push(vec![
+                    format!("W{l}[{},{}]", j + 1, k + 1),
+                    number(g.weight[j][k]),
+                    number(g.weight_numeric[j][k]),
+                    format!("= {}·{}", factor(*d), factor(*a)),
+                ]);
+            }
+            if let (Some(b), Some(n)) = (&g.bias, &g.bias_numeric) {
+                worst = worst.max((b[j] - n[j]).abs());
+                t.rows.push(vec![format!("b{l}[{}]", j + 1), number(b[j]), number(n[j]), format!("= {}", number(*d))]);
+            }
+        }
+        tables.push(t);
+    }
+    let library = s.network.compare(s.step, s.x, s.target);
+    let text = vec![
+        format!("Next to each gradient: (L(w + h) - L(w - h)) / 2h with h = {H:.0e}, for which only the forward pass is needed."),
+        format!("Greatest difference: {worst:.1e} from finite differences, {library:.1e} from Talweg's own backward pass."),
+    ];
+    Section { heading: "5. Gradients".into(), text, tables }
+}
+
+fn update(s: &Subject<'_>) -> Section {
+    let next = s.network.updated(s.step, s.lr);
+    let mut tables = Vec::new();
+    for (i, stage) in s.network.stages.iter().enumerate() {
+        let (Stage::Linear { weight, bias }, Some(g)) = (stage, &s.step.gradients[i]) else { continue };
+        let Stage::Linear { weight: new_weight, bias: new_bias } = &next.stages[i] else { continue };
+        let l = layer_of(s.network, i);
+        let mut t = table(format!("Layer {l}"), &["weight", "before", "after", "= with numbers"]);
+        let mut row = |name: String, before: f64, gradient: f64, after: f64| {
+            let numbers = format!("= {} - {}·{}", number(before), number(s.lr), factor(gradient));
+            t.rows.push(vec![name, number(before), number(after), numbers]);
+        };
+        for j in 0..weight.len() {
+            for k in 0..weight[j].len() {
+                row(format!("W{l}[{},{}]", j + 1, k + 1), weight[j][k], g.weight[j][k], new_weight[j][k]);
+            }
+            if let (Some(b), Some(g), Some(n)) = (bias, &g.bias, new_bias) {
+                row(format!("b{l}[{}]", j + 1), b[j], g[j], n[j]);
+            }
+        }
+        tables.push(t);
+    }
+    let text = vec!["Every weight moves against its gradient: w ← w - η g.".into()];
+    Section { heading: "6. Update".into(), text, tables }
+}
+
+fn after(s: &Subject<'_>) -> Section {
+    let next = s.network.updated(s.step, s.lr);
+    let (before, after) = (s.step.loss, next.loss(s.x, s.target));
+    let squares: f64 = s.step.gradients.iter().flatten().map(|g| {
+        let bias = g.bias.iter().flatten().map(|x| x * x).sum::<f64>();
+        g.weight.iter().flatten().map(|x| x * x).sum::<f64>() + bias
+    }).sum();
+    let text = vec![
+        format!("The loss on this example was {} and is now {}: a change of {}.", number(before), number(after), number(after - before)),
+        format!(
+            "To first order it should change by -η Σ g² = -{}·{} = {}.",
+            number(s.lr),
+            number(squares),
+            number(-s.lr * squares)
+        ),
+    ];
+    Section { heading: "7. What the step brought".into(), text, tables: vec![] }
+}

@@ -46,7 +46,7 @@ pub(super) fn run(arguments: &TraceArguments, out: &mut dyn Write) -> Result<(),
             "--row {row}: the training part has the rows 1 to {rows}; give one of them"
         )));
     }
-    let example = form.shape(parts.train.select(&[row - 1]));
+    let example = form.shape(parts.train.select(&[row - 1])?);
     let batch = example.batch(&[0])?;
     let batch = match &parts.inputs.normalise {
         Some(channels) => channels.transform().apply(batch, &mut Rng::seed(0))?,
@@ -73,7 +73,8 @@ pub(super) fn run(arguments: &TraceArguments, out: &mut dyn Write) -> Result<(),
                 fs::create_dir_all(folder).map_err(|why| CliError::io(folder, "cannot be made", &why))?;
             }
             let bytes = page(&document, &subject);
-            write_atomic(path, bytes.as_bytes()).map_err(|why| CliError::io(path, "cannot be written", &why))?;
+            write_atomic(path, bytes.as_bytes())
+                .map_err(|why| CliError::io(path, "cannot be written", &why))?;
             writeln!(out, "wrote {}", path.display()).map_err(CliError::Output)
         }
     }
@@ -90,7 +91,8 @@ fn network(config: &Config, model: &Model) -> Result<(Network, Vec<String>), Cli
     for (i, layer) in config.model.layers.iter().enumerate() {
         match layer {
             LayerKind::Linear { activation, .. } => {
-                let weight = values(format!("layers.{i}.weight")).expect("bug: a linear layer without a weight");
+                let weight =
+                    values(format!("layers.{i}.weight")).expect("bug: a linear layer without a weight");
                 let bias = values(format!("layers.{i}.bias")).map(|b| b.to_vec::<f64>());
                 let [_, inputs] = weight.sizes();
                 let rows = weight.to_vec::<f64>().chunks(inputs.max(1)).map(<[f64]>::to_vec).collect();
@@ -127,7 +129,9 @@ fn network(config: &Config, model: &Model) -> Result<(Network, Vec<String>), Cli
         )));
     }
     if !matches!(network.stages.first(), Some(Stage::Linear { .. })) {
-        return Err(CliError::Call("the network does not begin with a linear layer, so it cannot be traced".into()));
+        return Err(CliError::Call(
+            "the network does not begin with a linear layer, so it cannot be traced".into(),
+        ));
     }
     Ok((network, notes))
 }
@@ -156,7 +160,9 @@ fn notes_on(config: &Config, mut notes: Vec<String>) -> Vec<String> {
         notes.push("The penalty on the weights is left out.".into());
     }
     let plain = |loss: &Named| match loss {
-        Named::CrossEntropy { label_smoothing, class_weights } => *label_smoothing == 0.0 && class_weights.is_none(),
+        Named::CrossEntropy { label_smoothing, class_weights } => {
+            *label_smoothing == 0.0 && class_weights.is_none()
+        }
         Named::BceWithLogits { pos_weight } => *pos_weight == 1.0,
         Named::Mse | Named::Bce => true,
     };

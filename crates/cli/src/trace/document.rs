@@ -43,10 +43,12 @@ impl Table {
             *out += &format!("\n  {}\n", self.caption);
         }
         let all = || std::iter::once(&self.columns).chain(&self.rows);
-        let width = |c: usize| all().filter_map(|row| row.get(c)).map(|cell| cell.chars().count()).max().unwrap_or(0);
+        let width =
+            |c: usize| all().filter_map(|row| row.get(c)).map(|cell| cell.chars().count()).max().unwrap_or(0);
         let widths: Vec<usize> = (0..self.columns.len()).map(width).collect();
         for row in all().filter(|row| row.iter().any(|cell| !cell.is_empty())) {
-            let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+            let cells: Vec<String> =
+                row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
             *out += &format!("    {}\n", cells.join("  ").trim_end());
         }
     }
@@ -85,7 +87,9 @@ mod tests {
 
     #[test]
     fn numbers_are_short_and_true() {
-        for (x, text) in [(0.0, "0"), (2.0, "2"), (-0.25, "-0.250000"), (1.5e-7, "1.500e-7"), (1234.5, "1234.500000")] {
+        for (x, text) in
+            [(0.0, "0"), (2.0, "2"), (-0.25, "-0.250000"), (1.5e-7, "1.500e-7"), (1234.5, "1234.500000")]
+        {
             assert_eq!(number(x), text);
         }
         assert_eq!(sum_of_products(&[(0.5, -1.0), (2.0, 3.0)]), "0.500000·(-1) + 2·3");

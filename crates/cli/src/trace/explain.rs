@@ -33,7 +33,11 @@ pub(crate) fn explain(subject: &Subject<'_>) -> Document {
 }
 
 fn table(caption: impl Into<String>, columns: &[&str]) -> Table {
-    Table { caption: caption.into(), columns: columns.iter().map(|c| c.to_string()).collect(), rows: Vec::new() }
+    Table {
+        caption: caption.into(),
+        columns: columns.iter().map(|c| c.to_string()).collect(),
+        rows: Vec::new(),
+    }
 }
 
 fn list(values: &[f64]) -> String {
@@ -82,7 +86,9 @@ fn loss_name(loss: Loss) -> &'static str {
     match loss {
         Loss::Mse => "mean squared error, L = 1/n Σ (a - y)²",
         Loss::Bce => "binary cross-entropy, L = 1/n Σ -(y ln a + (1 - y) ln(1 - a))",
-        Loss::BceWithLogits => "binary cross-entropy of logits, L = 1/n Σ -(y ln σ(z) + (1 - y) ln(1 - σ(z)))",
+        Loss::BceWithLogits => {
+            "binary cross-entropy of logits, L = 1/n Σ -(y ln σ(z) + (1 - y) ln(1 - σ(z)))"
+        }
         Loss::CrossEntropy => "cross-entropy of logits, L = -ln p_c with p = softmax(z)",
     }
 }
@@ -96,7 +102,10 @@ fn forward(s: &Subject<'_>) -> Section {
             Stage::Linear { weight, bias } => {
                 let from = if l == 1 { "x".to_string() } else { format!("a{}", l - 1) };
                 let plus = if bias.is_some() { format!(" + b{l}") } else { String::new() };
-                let mut t = table(format!("Layer {l}: weighted sums z{l} = W{l} {from}{plus}"), &["unit", "z", "= sum"]);
+                let mut t = table(
+                    format!("Layer {l}: weighted sums z{l} = W{l} {from}{plus}"),
+                    &["unit", "z", "= sum"],
+                );
                 for (j, row) in weight.iter().enumerate() {
                     let pairs: Vec<(f64, f64)> = row.iter().copied().zip(input.iter().copied()).collect();
                     let bias = bias.as_ref().map_or(String::new(), |b| format!(" + {}", factor(b[j])));
@@ -109,7 +118,10 @@ fn forward(s: &Subject<'_>) -> Section {
                 tables.push(t);
             }
             Stage::Activation(f) => {
-                let mut t = table(format!("Layer {l}: activations a{l} = {}(z{l})", f.name()), &["unit", "a", "= f(z)"]);
+                let mut t = table(
+                    format!("Layer {l}: activations a{l} = {}(z{l})", f.name()),
+                    &["unit", "a", "= f(z)"],
+                );
                 for (j, a) in output.iter().enumerate() {
                     t.rows.push(vec![(j + 1).to_string(), number(*a), format!("= {}", apply(*f, input[j]))]);
                 }
@@ -117,7 +129,9 @@ fn forward(s: &Subject<'_>) -> Section {
             }
         }
     }
-    let text = vec!["Each unit adds up its inputs times its weights, and its bias; then its function is applied.".into()];
+    let text = vec![
+        "Each unit adds up its inputs times its weights, and its bias; then its function is applied.".into(),
+    ];
     Section { heading: "2. Forward pass".into(), text, tables }
 }
 
@@ -148,7 +162,13 @@ fn loss(s: &Subject<'_>) -> Section {
         (Loss::BceWithLogits, Target::Numbers(y)) => sum(&|z, y| log("σ ", z, y), y),
         (_, Target::Class(c)) => {
             let p = (-s.step.loss).exp();
-            format!("p = softmax(z), p_{} = {}, L = -ln {} = {}", c + 1, number(p), number(p), number(s.step.loss))
+            format!(
+                "p = softmax(z), p_{} = {}, L = -ln {} = {}",
+                c + 1,
+                number(p),
+                number(p),
+                number(s.step.loss)
+            )
         }
         (Loss::CrossEntropy, Target::Numbers(_)) => format!("L = {}", number(s.step.loss)),
     };
@@ -165,12 +185,21 @@ fn backward(s: &Subject<'_>) -> Section {
             Stage::Linear { weight, .. } if i > 0 => {
                 let error = &s.step.errors[i + 1];
                 let mut t = table(
-                    format!("To layer {}: ∂L/∂a{} = W{l}ᵀ δ{l}, each unit's share of the errors it caused", l - 1, l - 1),
+                    format!(
+                        "To layer {}: ∂L/∂a{} = W{l}ᵀ δ{l}, each unit's share of the errors it caused",
+                        l - 1,
+                        l - 1
+                    ),
                     &["unit", "∂L/∂a", "= Σ weight·δ"],
                 );
                 for (j, value) in s.step.errors[i].iter().enumerate() {
-                    let pairs: Vec<(f64, f64)> = weight.iter().map(|row| row[j]).zip(error.iter().copied()).collect();
-                    t.rows.push(vec![(j + 1).to_string(), number(*value), format!("= {}", sum_of_products(&pairs))]);
+                    let pairs: Vec<(f64, f64)> =
+                        weight.iter().map(|row| row[j]).zip(error.iter().copied()).collect();
+                    t.rows.push(vec![
+                        (j + 1).to_string(),
+                        number(*value),
+                        format!("= {}", sum_of_products(&pairs)),
+                    ]);
                 }
                 tables.push(t);
             }
@@ -205,7 +234,13 @@ fn output_errors(s: &Subject<'_>) -> Table {
             Target::Numbers(y) => match s.network.loss {
                 Loss::Mse => format!("2·({} - {}){over_text}", number(a), factor(y[j])),
                 Loss::Bce => {
-                    format!("({} - {}) / ({}·{}){over_text}", number(a), number(y[j]), number(a), number(1.0 - a))
+                    format!(
+                        "({} - {}) / ({}·{}){over_text}",
+                        number(a),
+                        number(y[j]),
+                        number(a),
+                        number(1.0 - a)
+                    )
                 }
                 _ => format!("({} - {}){over_text}", number(1.0 / (1.0 + (-a).exp())), number(y[j])),
             },
@@ -232,7 +267,9 @@ fn through_activation(s: &Subject<'_>, i: usize, f: Activation, l: usize) -> Tab
             Activation::Sigmoid => format!("{}·{}·(1 - {})", factor(da[j]), factor(a[j]), number(a[j])),
             Activation::Tanh => format!("{}·(1 - {}²)", factor(da[j]), factor(a[j])),
             Activation::Softmax => format!("{}·({} - {})", factor(a[j]), number(da[j]), factor(mean)),
-            Activation::Relu | Activation::Gelu => format!("{}·{}", factor(da[j]), number(f.slope(z[j], a[j]))),
+            Activation::Relu | Activation::Gelu => {
+                format!("{}·{}", factor(da[j]), number(f.slope(z[j], a[j])))
+            }
         };
         t.rows.push(vec![(j + 1).to_string(), number(dz[j]), format!("= {numbers}")]);
     }
@@ -262,15 +299,24 @@ fn gradients(s: &Subject<'_>) -> Section {
             }
             if let (Some(b), Some(n)) = (&g.bias, &g.bias_numeric) {
                 worst = worst.max((b[j] - n[j]).abs());
-                t.rows.push(vec![format!("b{l}[{}]", j + 1), number(b[j]), number(n[j]), format!("= {}", number(*d))]);
+                t.rows.push(vec![
+                    format!("b{l}[{}]", j + 1),
+                    number(b[j]),
+                    number(n[j]),
+                    format!("= {}", number(*d)),
+                ]);
             }
         }
         tables.push(t);
     }
     let library = s.network.compare(s.step, s.x, s.target);
     let text = vec![
-        format!("Next to each gradient: (L(w + h) - L(w - h)) / 2h with h = {H:.0e}, for which only the forward pass is needed."),
-        format!("Greatest difference: {worst:.1e} from finite differences, {library:.1e} from Talweg's own backward pass."),
+        format!(
+            "Next to each gradient: (L(w + h) - L(w - h)) / 2h with h = {H:.0e}, for which only the forward pass is needed."
+        ),
+        format!(
+            "Greatest difference: {worst:.1e} from finite differences, {library:.1e} from Talweg's own backward pass."
+        ),
     ];
     Section { heading: "5. Gradients".into(), text, tables }
 }
@@ -304,12 +350,23 @@ fn update(s: &Subject<'_>) -> Section {
 fn after(s: &Subject<'_>) -> Section {
     let next = s.network.updated(s.step, s.lr);
     let (before, after) = (s.step.loss, next.loss(s.x, s.target));
-    let squares: f64 = s.step.gradients.iter().flatten().map(|g| {
-        let bias = g.bias.iter().flatten().map(|x| x * x).sum::<f64>();
-        g.weight.iter().flatten().map(|x| x * x).sum::<f64>() + bias
-    }).sum();
+    let squares: f64 = s
+        .step
+        .gradients
+        .iter()
+        .flatten()
+        .map(|g| {
+            let bias = g.bias.iter().flatten().map(|x| x * x).sum::<f64>();
+            g.weight.iter().flatten().map(|x| x * x).sum::<f64>() + bias
+        })
+        .sum();
     let text = vec![
-        format!("The loss on this example was {} and is now {}: a change of {}.", number(before), number(after), number(after - before)),
+        format!(
+            "The loss on this example was {} and is now {}: a change of {}.",
+            number(before),
+            number(after),
+            number(after - before)
+        ),
         format!(
             "To first order it should change by -η Σ g² = -{}·{} = {}.",
             number(s.lr),

@@ -68,7 +68,11 @@ fn diagram(s: &Subject<'_>) -> String {
             Stage::Linear { weight, .. } => {
                 weights.push(weight);
                 let name = format!("layer {}", weights.len());
-                columns.push(Column { name, values: &s.step.values[i + 1], errors: Some(&s.step.errors[i + 1]) });
+                columns.push(Column {
+                    name,
+                    values: &s.step.values[i + 1],
+                    errors: Some(&s.step.errors[i + 1]),
+                });
             }
             // The circle shows the activation; its error term stays that of the weighted sum.
             Stage::Activation(f) => {
@@ -99,31 +103,52 @@ fn diagram(s: &Subject<'_>) -> String {
             for (i, w) in row.iter().enumerate() {
                 let ((x1, y1), (x2, y2)) = (at(c, i), at(c + 1, j));
                 let colour = if *w < 0.0 { "#c2410c" } else { "#0369a1" };
-                put(&mut out, format_args!(
-                    "<line x1=\"{:.1}\" y1=\"{y1:.1}\" x2=\"{:.1}\" y2=\"{y2:.1}\" stroke=\"{colour}\" \
+                put(
+                    &mut out,
+                    format_args!(
+                        "<line x1=\"{:.1}\" y1=\"{y1:.1}\" x2=\"{:.1}\" y2=\"{y2:.1}\" stroke=\"{colour}\" \
                      stroke-width=\"{:.2}\" opacity=\"0.6\"><title>W{}[{},{}] = {}</title></line>\n",
-                    x1 + 20.0, x2 - 20.0, 0.4 + 4.0 * w.abs() / largest, c + 1, j + 1, i + 1, number(*w)
-                ));
+                        x1 + 20.0,
+                        x2 - 20.0,
+                        0.4 + 4.0 * w.abs() / largest,
+                        c + 1,
+                        j + 1,
+                        i + 1,
+                        number(*w)
+                    ),
+                );
             }
         }
     }
     for (c, column) in columns.iter().enumerate() {
-        put(&mut out, format_args!(
-            "<text x=\"{:.1}\" y=\"24\" text-anchor=\"middle\" fill=\"currentColor\" font-weight=\"600\">{}</text>\n",
-            across * (c as f64 + 0.5), escape(&column.name)
-        ));
+        put(
+            &mut out,
+            format_args!(
+                "<text x=\"{:.1}\" y=\"24\" text-anchor=\"middle\" fill=\"currentColor\" font-weight=\"600\">{}</text>\n",
+                across * (c as f64 + 0.5),
+                escape(&column.name)
+            ),
+        );
         for (u, value) in column.values.iter().enumerate() {
             let (x, y) = at(c, u);
-            put(&mut out, format_args!(
-                "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"20\" fill=\"#e0f2fe\" stroke=\"#0369a1\"/>\
+            put(
+                &mut out,
+                format_args!(
+                    "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"20\" fill=\"#e0f2fe\" stroke=\"#0369a1\"/>\
                  <text x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\" fill=\"#0c2433\" font-size=\"11\">{}</text>\n",
-                y + 4.0, short(*value)
-            ));
+                    y + 4.0,
+                    short(*value)
+                ),
+            );
             if let Some(errors) = column.errors {
-                put(&mut out, format_args!(
-                    "<text x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\" fill=\"#c2410c\" font-size=\"11\">δ {}</text>\n",
-                    y + 34.0, short(errors[u])
-                ));
+                put(
+                    &mut out,
+                    format_args!(
+                        "<text x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\" fill=\"#c2410c\" font-size=\"11\">δ {}</text>\n",
+                        y + 34.0,
+                        short(errors[u])
+                    ),
+                );
             }
         }
     }

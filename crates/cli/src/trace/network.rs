@@ -26,7 +26,10 @@ pub(crate) enum Loss {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Stage {
     /// `z = W a + b`; `weight[j][i]` leads from input i to unit j.
-    Linear { weight: Vec<Vec<f64>>, bias: Option<Vec<f64>> },
+    Linear {
+        weight: Vec<Vec<f64>>,
+        bias: Option<Vec<f64>>,
+    },
     Activation(Activation),
 }
 
@@ -96,7 +99,9 @@ impl Activation {
             Activation::Sigmoid => a * (1.0 - a),
             Activation::Tanh => 1.0 - a * a,
             Activation::Relu => (z > 0.0) as u8 as f64,
-            Activation::Gelu => normal_cdf(z) + z * (-z * z / 2.0).exp() / (2.0 * std::f64::consts::PI).sqrt(),
+            Activation::Gelu => {
+                normal_cdf(z) + z * (-z * z / 2.0).exp() / (2.0 * std::f64::consts::PI).sqrt()
+            }
             Activation::Softmax => a * (1.0 - a),
         }
     }
@@ -133,7 +138,9 @@ impl Loss {
         };
         match (self, target) {
             (Loss::Mse, _) => pairs(&|p, y| (p - y) * (p - y)),
-            (Loss::Bce, _) => pairs(&|p, y| -(y * p.ln().max(-100.0) + (1.0 - y) * (1.0 - p).ln().max(-100.0))),
+            (Loss::Bce, _) => {
+                pairs(&|p, y| -(y * p.ln().max(-100.0) + (1.0 - y) * (1.0 - p).ln().max(-100.0)))
+            }
             (Loss::BceWithLogits, _) => pairs(&|z, y| z.max(0.0) - z * y + (-z.abs()).exp().ln_1p()),
             (Loss::CrossEntropy, Target::Class(c)) => -softmax(output)[*c].ln(),
             (Loss::CrossEntropy, Target::Numbers(_)) => f64::NAN,
@@ -246,7 +253,9 @@ impl Network {
             at(j, i, w);
             slope
         };
-        let row = |(j, row): (usize, &Vec<f64>)| row.iter().enumerate().map(|(i, &w)| difference(j, i, w)).collect();
+        let row = |(j, row): (usize, &Vec<f64>)| {
+            row.iter().enumerate().map(|(i, &w)| difference(j, i, w)).collect()
+        };
         rows.iter().enumerate().map(row).collect()
     }
 
@@ -331,7 +340,8 @@ mod tests {
     /// Every activation and loss: the chain rule as explained agrees with finite differences and with the library.
     #[test]
     fn the_explained_gradients_are_right() {
-        let hidden = [Activation::Sigmoid, Activation::Tanh, Activation::Relu, Activation::Gelu, Activation::Softmax];
+        let hidden =
+            [Activation::Sigmoid, Activation::Tanh, Activation::Relu, Activation::Gelu, Activation::Softmax];
         let outputs = [
             (Loss::Mse, None, Target::Numbers(vec![0.5, -1.0])),
             (Loss::Bce, Some(Activation::Sigmoid), Target::Numbers(vec![1.0, 0.0])),

@@ -25,6 +25,8 @@ Examples:
   talweg predict runs/my rows.csv --format csv
   talweg check my.toml                       is my configuration right? show it with all defaults
   talweg check my.toml --data                and does my network fit my data?
+  talweg trace xor                           one training step, number by number
+  talweg trace xor --html step.html          the same as a page with a picture
   talweg inspect runs/my                     layers, shapes, parameters and memory
   talweg config-reference                    every key with its type, default and meaning
 

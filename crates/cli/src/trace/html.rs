@@ -59,101 +59,121 @@ struct Column<'a> {
 /// Columns with more units are not drawn: nobody could read them.
 const MOST_UNITS: usize = 24;
 
+/// The picture: its columns, the weights between them, and where the circles are.
+struct Picture<'a> {
+    columns: Vec<Column<'a>>,
+    weights: Vec<&'a Vec<Vec<f64>>>,
+    tallest: usize,
+}
+
+/// Distance between columns and between units.
+const ACROSS: f64 = 230.0;
+const DOWN: f64 = 64.0;
+
 /// The network as a picture: a circle for each unit with its value and error, a line for each weight.
 fn diagram(s: &Subject<'_>) -> String {
-    let mut columns = vec![Column { name: "input".into(), values: s.x, errors: None }];
-    let mut weights = Vec::new();
-    for (i, stage) in s.network.stages.iter().enumerate() {
-        match stage {
-            Stage::Linear { weight, .. } => {
-                weights.push(weight);
-                let name = format!("layer {}", weights.len());
-                columns.push(Column {
-                    name,
-                    values: &s.step.values[i + 1],
-                    errors: Some(&s.step.errors[i + 1]),
-                });
-            }
-            // The circle shows the activation; its error term stays that of the weighted sum.
-            Stage::Activation(f) => {
-                if let Some(column) = columns.last_mut() {
-                    column.name = format!("{} ({})", column.name, f.name());
-                    column.values = &s.step.values[i + 1];
-                }
-            }
-        }
-    }
-    let tallest = columns.iter().map(|c| c.values.len()).max().unwrap_or(0);
-    if tallest > MOST_UNITS {
+    let picture = Picture::new(s);
+    if picture.tallest > MOST_UNITS {
         return String::new();
     }
-    let (across, down) = (230.0, 64.0);
-    let (width, height) = (across * columns.len() as f64, down * tallest as f64 + 50.0);
-    let at = |c: usize, u: usize| {
-        let top = (tallest - columns[c].values.len()) as f64 * down / 2.0;
-        (across * (c as f64 + 0.5), 60.0 + top + down * u as f64)
-    };
+    let (width, height) = (ACROSS * picture.columns.len() as f64, DOWN * picture.tallest as f64 + 50.0);
     let mut out = format!(
         "<svg viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"the network with its values and error terms\" \
          font-family=\"system-ui,sans-serif\" font-size=\"13\">\n"
     );
-    let largest = weights.iter().flat_map(|w| w.iter().flatten()).fold(1e-12f64, |m, w| m.max(w.abs()));
-    for (c, weight) in weights.iter().enumerate() {
-        for (j, row) in weight.iter().enumerate() {
-            for (i, w) in row.iter().enumerate() {
-                let ((x1, y1), (x2, y2)) = (at(c, i), at(c + 1, j));
-                let colour = if *w < 0.0 { "#c2410c" } else { "#0369a1" };
-                put(
-                    &mut out,
-                    format_args!(
-                        "<line x1=\"{:.1}\" y1=\"{y1:.1}\" x2=\"{:.1}\" y2=\"{y2:.1}\" stroke=\"{colour}\" \
-                     stroke-width=\"{:.2}\" opacity=\"0.6\"><title>W{}[{},{}] = {}</title></line>\n",
-                        x1 + 20.0,
-                        x2 - 20.0,
-                        0.4 + 4.0 * w.abs() / largest,
-                        c + 1,
-                        j + 1,
-                        i + 1,
-                        number(*w)
-                    ),
-                );
-            }
-        }
-    }
-    for (c, column) in columns.iter().enumerate() {
-        put(
-            &mut out,
-            format_args!(
-                "<text x=\"{:.1}\" y=\"24\" text-anchor=\"middle\" fill=\"currentColor\" font-weight=\"600\">{}</text>\n",
-                across * (c as f64 + 0.5),
-                escape(&column.name)
-            ),
-        );
-        for (u, value) in column.values.iter().enumerate() {
-            let (x, y) = at(c, u);
-            put(
-                &mut out,
-                format_args!(
-                    "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"20\" fill=\"#e0f2fe\" stroke=\"#0369a1\"/>\
-                 <text x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\" fill=\"#0c2433\" font-size=\"11\">{}</text>\n",
-                    y + 4.0,
-                    short(*value)
-                ),
-            );
-            if let Some(errors) = column.errors {
-                put(
-                    &mut out,
-                    format_args!(
-                        "<text x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\" fill=\"#c2410c\" font-size=\"11\">δ {}</text>\n",
-                        y + 34.0,
-                        short(errors[u])
-                    ),
-                );
-            }
-        }
-    }
+    picture.lines(&mut out);
+    picture.circles(&mut out);
     out + "</svg>\n<p class=\"key\">In the circles: values going forward. Below them: error terms δ coming back. \
            Lines: weights, blue where positive, orange where negative, thicker where larger.</p>\n"
+}
+
+impl<'a> Picture<'a> {
+    fn new(s: &Subject<'a>) -> Picture<'a> {
+        let mut columns = vec![Column { name: "input".into(), values: s.x, errors: None }];
+        let mut weights = Vec::new();
+        for (i, stage) in s.network.stages.iter().enumerate() {
+            let values = &s.step.values[i + 1];
+            match stage {
+                Stage::Linear { weight, .. } => {
+                    weights.push(weight);
+                    let name = format!("layer {}", weights.len());
+                    columns.push(Column { name, values, errors: Some(&s.step.errors[i + 1]) });
+                }
+                // The circle shows the activation; its error term stays that of the weighted sum.
+                Stage::Activation(f) => {
+                    if let Some(column) = columns.last_mut() {
+                        (column.name, column.values) = (format!("{} ({})", column.name, f.name()), values);
+                    }
+                }
+            }
+        }
+        let tallest = columns.iter().map(|c| c.values.len()).max().unwrap_or(0);
+        Picture { columns, weights, tallest }
+    }
+
+    /// The middle of a unit's circle.
+    fn at(&self, column: usize, unit: usize) -> (f64, f64) {
+        let top = (self.tallest - self.columns[column].values.len()) as f64 * DOWN / 2.0;
+        (ACROSS * (column as f64 + 0.5), 60.0 + top + DOWN * unit as f64)
+    }
+
+    fn lines(&self, out: &mut String) {
+        let largest =
+            self.weights.iter().flat_map(|w| w.iter().flatten()).fold(1e-12f64, |m, w| m.max(w.abs()));
+        for (c, weight) in self.weights.iter().enumerate() {
+            for (j, i, w) in
+                weight.iter().enumerate().flat_map(|(j, row)| (0..row.len()).map(move |i| (j, i, row[i])))
+            {
+                let ((x1, y1), (x2, y2)) = (self.at(c, i), self.at(c + 1, j));
+                let (x1, x2, wide) = (x1 + 20.0, x2 - 20.0, 0.4 + 4.0 * w.abs() / largest);
+                let colour = if w < 0.0 { "#c2410c" } else { "#0369a1" };
+                let name = format!("W{}[{},{}] = {}", c + 1, j + 1, i + 1, number(w));
+                put(
+                    out,
+                    format_args!(
+                        "<line x1=\"{x1:.1}\" y1=\"{y1:.1}\" x2=\"{x2:.1}\" y2=\"{y2:.1}\" stroke=\"{colour}\" \
+                         stroke-width=\"{wide:.2}\" opacity=\"0.6\"><title>{name}</title></line>\n"
+                    ),
+                );
+            }
+        }
+    }
+
+    fn circles(&self, out: &mut String) {
+        for (c, column) in self.columns.iter().enumerate() {
+            let (x, name) = (ACROSS * (c as f64 + 0.5), escape(&column.name));
+            put(
+                out,
+                format_args!(
+                    "<text x=\"{x:.1}\" y=\"24\" text-anchor=\"middle\" fill=\"currentColor\" \
+                     font-weight=\"600\">{name}</text>\n"
+                ),
+            );
+            for (u, value) in column.values.iter().enumerate() {
+                let (_, y) = self.at(c, u);
+                let (inside, below) = (y + 4.0, y + 34.0);
+                put(
+                    out,
+                    format_args!(
+                        "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"20\" fill=\"#e0f2fe\" stroke=\"#0369a1\"/>\
+                         <text x=\"{x:.1}\" y=\"{inside:.1}\" text-anchor=\"middle\" fill=\"#0c2433\" \
+                         font-size=\"11\">{}</text>\n",
+                        short(*value)
+                    ),
+                );
+                if let Some(errors) = column.errors {
+                    put(
+                        out,
+                        format_args!(
+                            "<text x=\"{x:.1}\" y=\"{below:.1}\" text-anchor=\"middle\" fill=\"#c2410c\" \
+                             font-size=\"11\">δ {}</text>\n",
+                            short(errors[u])
+                        ),
+                    );
+                }
+            }
+        }
+    }
 }
 
 fn put(out: &mut String, text: std::fmt::Arguments<'_>) {

@@ -137,6 +137,13 @@ impl Config {
         }
     }
 
+    /// The shape of one input and the number of classes, where both are known without a look at the files.
+    pub(crate) fn sizes(&self) -> Option<(Vec<usize>, Option<usize>)> {
+        let classes = self.classes();
+        let settled = classes.is_some() || self.data.task == data::Task::Regression;
+        self.data.input_shape().filter(|_| settled).map(|input| (input, classes))
+    }
+
     /// A layer as the file writes it, without its lesser settings: `conv2d = 32`.
     pub(crate) fn layer_name(&self, i: usize) -> String {
         print::head(&self.root.table("model").list("layers")[i].value)

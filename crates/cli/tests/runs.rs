@@ -393,3 +393,112 @@ fn a_regression_predicts_in_the_unit_of_the_table() {
         assert!((price - expected).abs() < 1.0, "{price} for {expected}");
     }
 }
+
+/// A grey PNG file: stored without compression, so that a test can write it by hand.
+fn png(width: u32, height: u32, pixels: &[u8]) -> Vec<u8> {
+    let crc = |bytes: &[u8]| {
+        let step = |crc: u32, byte: &u8| {
+            (0..8)
+                .fold(crc ^ u32::from(*byte), |crc, _| (crc >> 1) ^ (0xEDB8_8320 & (crc & 1).wrapping_neg()))
+        };
+        !bytes.iter().fold(u32::MAX, step)
+    };
+    let chunk = |kind: &[u8], data: &[u8]| {
+        let body = [kind, data].concat();
+        [&(data.len() as u32).to_be_bytes()[..], &body, &crc(&body).to_be_bytes()].concat()
+    };
+    // Each row starts with the number of its filter, here none.
+    let rows: Vec<u8> = pixels.chunks(width as usize).flat_map(|row| [&[0], row].concat()).collect();
+    let (mut low, mut high) = (1u32, 0u32);
+    for byte in &rows {
+        low = (low + u32::from(*byte)) % 65521;
+        high = (high + low) % 65521;
+    }
+    let length = rows.len() as u16;
+    let stored = [&[0x78, 0x01, 0x01][..], &length.to_le_bytes(), &(!length).to_le_bytes(), &rows].concat();
+    let data = [&stored[..], &((high << 16) | low).to_be_bytes()].concat();
+    let head = [&width.to_be_bytes()[..], &height.to_be_bytes(), &[8, 0, 0, 0, 0]].concat();
+    [b"\x89PNG\r\n\x1a\n", &chunk(b"IHDR", &head)[..], &chunk(b"IDAT", &data), &chunk(b"IEND", &[])].concat()
+}
+
+/// A picture of 6 x 6 pixels with a bar, upright or lying; `i` varies place and brightness.
+fn bar(upright: bool, i: usize) -> Vec<u8> {
+    let lit = |at: usize| at == 1 + i % 4;
+    let value = |row: usize, column: usize| {
+        if lit(if upright { column } else { row }) { 200 + (i % 50) as u8 } else { (i * 7 % 20) as u8 }
+    };
+    (0..36).map(|at| value(at / 6, at % 6)).collect()
+}
+
+#[test]
+fn folders_of_pictures_are_learnt_evaluated_and_predicted() {
+    let place = Place::new();
+    for part in ["train", "test"] {
+        for (class, upright) in [("lying", false), ("upright", true)] {
+            fs::create_dir_all(place.path(&format!("{part}/{class}"))).expect("a folder");
+            for i in 0..20 {
+                let i = if part == "test" { i + 100 } else { i };
+                place.write(&format!("{part}/{class}/{i}.png"), png(6, 6, &bar(upright, i)));
+            }
+        }
+    }
+    place.write(
+        "bars.toml",
+        "[data]\nsource = \"images\"\npath = \"train\"\ntest = \"test\"\nsize = [6, 6]\nchannels = \"gray\"\n[model]\n\
+         layers = [{ conv2d = 4, kernel = 3, activation = \"relu\" }, \"flatten\", { linear = \"classes\" }]\n\
+         [train]\noptimizer = { adam = 0.01 }\nepochs = 40\nlog_every = 40\n",
+    );
+    place.said(&["train", "bars.toml"]);
+    assert!(number(&place.read("runs/bars/report.json"), "/test/metrics/0/1") > 0.95);
+    let text = place.said(&["predict", "runs/bars", "test/upright/101.png", "test/lying", "--format", "csv"]);
+    let classes: Vec<&str> = text.lines().skip(1).filter_map(|line| line.split(',').nth(1)).collect();
+    assert_eq!(classes.len(), 21);
+    assert_eq!((classes[0], classes[1]), ("upright", "lying"), "{text}");
+    // Dark on light is the same picture once light and dark are exchanged.
+    let dark: Vec<u8> = bar(true, 2).iter().map(|value| 255 - value).collect();
+    place.write("dark.png", png(6, 6, &dark));
+    assert!(place.said(&["predict", "runs/bars", "dark.png", "--invert"]).starts_with("dark.png: upright "));
+    assert!(place.said(&["evaluate", "runs/bars", "train"]).starts_with("40 examples: loss"));
+    place.write("cut.png", &png(6, 6, &dark)[..60]);
+    assert!(place.refused(1, &["predict", "runs/bars", "cut.png"]).contains("cut.png"));
+    assert!(place.refused(1, &["predict", "runs/bars", "none.png"]).contains("none.png: cannot be read"));
+    fs::create_dir(place.path("train/dotted")).expect("a folder");
+    place.write("train/dotted/1.png", png(6, 6, &dark));
+    assert!(
+        place
+            .refused(2, &["evaluate", "runs/bars", "train"])
+            .contains("its class folders are dotted, lying, upright")
+    );
+}
+
+#[test]
+fn idx_files_are_learnt_evaluated_and_predicted() {
+    let place = Place::new();
+    let idx = |sizes: &[u32], bytes: &[u8]| {
+        let sizes_bytes: Vec<u8> = sizes.iter().flat_map(|size| size.to_be_bytes()).collect();
+        [&[0, 0, 8, sizes.len() as u8][..], &sizes_bytes, bytes].concat()
+    };
+    for (part, first) in [("train", 0), ("t10k", 200)] {
+        let pixels: Vec<u8> = (first..first + 40).flat_map(|i| bar(i % 2 == 1, i / 2)).collect();
+        let labels: Vec<u8> = (first..first + 40).map(|i| (i % 2) as u8).collect();
+        place.write(&format!("{part}-images-idx3-ubyte"), idx(&[40, 6, 6], &pixels));
+        place.write(&format!("{part}-labels-idx1-ubyte"), idx(&[40], &labels));
+    }
+    place.write(
+        "bars.toml",
+        "[data]\nsource = \"idx\"\npath = \".\"\n[model]\n\
+         layers = [{ conv2d = 4, kernel = 3, activation = \"relu\" }, \"flatten\", { linear = \"classes\" }]\n\
+         [train]\noptimizer = { adam = 0.01 }\nepochs = 40\nlog_every = 40\n",
+    );
+    place.said(&["train", "bars.toml"]);
+    assert!(place.said(&["evaluate", "runs/bars", "."]).contains("accuracy 1.0000"));
+    let text = place.said(&["predict", "runs/bars", "t10k-images-idx3-ubyte", "--format", "csv"]);
+    let classes: Vec<&str> = text.lines().skip(1).filter_map(|line| line.split(',').nth(1)).collect();
+    assert_eq!(classes[..4], ["0", "1", "0", "1"]);
+    place.write("wide", idx(&[1, 6, 7], &[0; 42]));
+    assert!(
+        place.refused(1, &["predict", "runs/bars", "wide"]).contains("holds u8 [1, 6, 7]; expected pictures")
+    );
+    place.write("short", &idx(&[2, 6, 6], &[0; 72])[..70]);
+    assert!(place.refused(1, &["predict", "runs/bars", "short"]).contains("truncated"));
+}

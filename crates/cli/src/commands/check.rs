@@ -14,7 +14,7 @@ pub(super) fn run(arguments: &CheckArguments, out: &mut dyn Write) -> Result<(),
     let parts = if arguments.data { Some(parts::read(&config.data)?) } else { None };
     let sizes = match &parts {
         Some(parts) => Some((parts.inputs.shape.clone(), parts.inputs.class_count())),
-        None => config.data.input_shape().map(|shape| (shape, config.classes())),
+        None => config.sizes(),
     };
     let layers = match sizes {
         Some((input, classes)) => layers(&config, &input, classes)?,

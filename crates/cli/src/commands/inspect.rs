@@ -46,8 +46,7 @@ fn folder(path: &str, sets: &[String]) -> Result<String, CliError> {
 /// The layers of a configuration with shapes, parameters and memory; `sizes` are the input's shape and the number of
 /// classes where a run has noted them.
 fn layers(config: &Config, sizes: Option<(Vec<usize>, Option<usize>)>) -> Result<String, CliError> {
-    let sizes = sizes.or_else(|| config.data.input_shape().map(|input| (input, config.classes())));
-    let Some((input, classes)) = sizes else {
+    let Some((input, classes)) = sizes.or_else(|| config.sizes()) else {
         let names = (0..config.model.layers.len()).map(|i| format!("{}\n", config.layer_name(i)));
         return Ok(names.collect::<String>()
             + "\nthe sizes follow from the data: `talweg check CONFIG --data` reads it\n");

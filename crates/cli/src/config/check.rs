@@ -220,6 +220,11 @@ impl Checker {
                 message.push_str("; leave the quotes away");
             }
         }
+        if let (Origin::Set(_), Kind::Text, Raw::Bool(_) | Raw::Integer(_) | Raw::Float(_)) =
+            (&node.origin, kind, &node.raw)
+        {
+            message.push_str(&format!("; quote it: --set '{path}=\"...\"'"));
+        }
         self.refuse(&node.origin, message)
     }
 }

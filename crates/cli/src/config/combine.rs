@@ -68,8 +68,8 @@ pub(super) fn combinations(config: &Config, checker: &mut Checker) {
     stopping(config, checker);
     let ends = ending(config, checker);
     // The shapes would only repeat what the ending has already complained about.
-    if ends && let Some(input) = config.data.input_shape() {
-        checker.problems.extend(config.shapes(&input, config.classes()).err());
+    if ends && let Some((input, classes)) = config.sizes() {
+        checker.problems.extend(config.shapes(&input, classes).err());
     }
 }
 

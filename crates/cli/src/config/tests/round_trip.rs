@@ -148,7 +148,7 @@ fn set_changes_what_it_names() {
     let config = parse(text, &sets.map(str::to_owned));
     let direct = parse(
         &text
-            .replace("epochs = 20", "epochs = 3")
+            .replace("epochs = 12", "epochs = 3")
             .replace("{ adamw = 2e-3 }", "{ adamw = 0.5, eps = 1e-6 }")
             .replace("\"one-cycle\"", "\"constant\"")
             .replace("{ dropout = 0.25 }", "{ dropout = 0.75 }")

@@ -106,7 +106,23 @@ pub(crate) struct Show<'a>(pub(crate) &'a Scores);
 
 impl Display for Show<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "loss {:.4}", self.0.loss)?;
-        self.0.metrics.iter().try_for_each(|(name, value)| write!(f, ", {name} {value:.4}"))
+        write!(f, "loss {}", short(self.0.loss))?;
+        self.0.metrics.iter().try_for_each(|(name, value)| write!(f, ", {name} {}", short(*value)))
+    }
+}
+
+/// Four decimals, or a power of ten where those would say nothing.
+fn short(x: f64) -> String {
+    if x != 0.0 && x.abs() < 1e-3 { format!("{x:.1e}") } else { format!("{x:.4}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_losses_stay_readable() {
+        let scores = Scores { loss: 3.21e-5, metrics: vec![("accuracy".into(), 1.0)] };
+        assert_eq!(Show(&scores).to_string(), "loss 3.2e-5, accuracy 1.0000");
     }
 }

@@ -60,10 +60,10 @@ fn example(s: &Subject<'_>) -> Section {
 }
 
 fn shape(network: &Network, inputs: usize) -> String {
-    let mut parts = vec![format!("{inputs} inputs")];
+    let mut parts = vec![count(inputs, "input")];
     for stage in &network.stages {
         match stage {
-            Stage::Linear { weight, .. } => parts.push(format!("{} units", weight.len())),
+            Stage::Linear { weight, .. } => parts.push(count(weight.len(), "unit")),
             Stage::Activation(f) => {
                 if let Some(last) = parts.last_mut() {
                     *last = format!("{last} ({})", f.name());
@@ -72,6 +72,10 @@ fn shape(network: &Network, inputs: usize) -> String {
         }
     }
     format!("{}; {} weights and biases", parts.join(" → "), network.size())
+}
+
+fn count(n: usize, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 
 fn target(target: &Target) -> String {

@@ -116,8 +116,7 @@ impl Inputs {
 }
 
 /// Where the files of a known data set usually are.
-const FASHION_MNIST: [&str; 3] =
-    ["data/fashion-mnist", "/usr/share/datasets/fashion-mnist", "/usr/share/dataset-fashion-mnist"];
+const FASHION_MNIST: [&str; 2] = ["data/fashion-mnist", "/usr/share/datasets/fashion-mnist"];
 const MNIST: [&str; 2] = ["data/mnist", "/usr/share/datasets/mnist"];
 
 /// Reads and splits everything.

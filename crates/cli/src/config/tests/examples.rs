@@ -42,8 +42,23 @@ fn xor_says_what_its_comments_say() {
 }
 
 #[test]
-fn the_cnn_has_the_published_sizes() {
-    let config = example("fashion-mnist-cnn.toml");
+fn the_design_example_has_the_published_sizes() {
+    let text = r#"
+        [data]
+        source = "fashion-mnist"
+        path = "data/fashion-mnist"
+        [model]
+        layers = [
+          { conv2d = 32, kernel = 3, activation = "relu" }, { conv2d = 64, kernel = 3, activation = "relu" },
+          { max_pool2d = 2 }, "flatten", { dropout = 0.25 }, { linear = 128, activation = "relu" },
+          { linear = "classes" },
+        ]
+        [train]
+        optimizer = { adamw = 1e-3 }
+        schedule = "one-cycle"
+        epochs = 5
+    "#;
+    let config = Config::parse("fashion.toml", text, &[]).unwrap_or_else(|problems| panic!("{problems}"));
     let shapes = config.shapes(&[1, 28, 28], Some(10)).expect("shapes");
     assert_eq!(shapes[3].output, [9216]);
     // The same network in PyTorch's MNIST example has 1,199,882 parameters.

@@ -37,6 +37,16 @@ fn accepted_spellings_of_one_table() {
 }
 
 #[test]
+fn numbers_that_count_or_rise_may_be_names() {
+    for header in ["0,1,2", "label,0,1,2", "country,2019,2020", "country,2020,2019", "x,7", "q10,q50", "1,a"]
+    {
+        let cells = vec!["5"; header.split(',').count()].join(",");
+        let table = read(format!("{header}\n{cells}\n").as_bytes(), &CsvOptions::default()).unwrap();
+        assert_eq!(table.columns().join(","), header);
+    }
+}
+
+#[test]
 fn quotes_hold_delimiters_line_breaks_and_quotes() {
     let table = read(b"a,b\n\"x,y\",\"say \"\"hi\"\"\nthere\"\n", &CsvOptions::default()).unwrap();
     assert_eq!((table.cell(0, 0), table.cell(0, 1)), ("x,y", "say \"hi\"\nthere"));
@@ -72,7 +82,7 @@ fn malformed_files_get_one_clear_message() {
     let short = CsvOptions { longest_row: 20, ..CsvOptions::default() };
     let quote = CsvOptions { delimiter: b'"', ..CsvOptions::default() };
     let long_1 = b"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
-    let table: [(&[u8], &CsvOptions, &str); 22] = [
+    let table: [(&[u8], &CsvOptions, &str); 23] = [
         (b"", &plain, "empty: no line with any text"),
         (b"\n\r\n\n", &plain, "empty: no line with any text"),
         (b"\xEF\xBB\xBF", &plain, "empty: no line with any text"),
@@ -106,12 +116,17 @@ fn malformed_files_get_one_clear_message() {
         (
             b"5.1,3.5,setosa\n4.9,3.0,setosa\n",
             &plain,
-            "the header holds the number `5.1`, so the file seems to have no header line: set header = false",
+            "the header holds the number `5.1`, so the file seems to have no header line: set header = false, or rename the column",
         ),
         (
             b"1,2\n3,4\n",
             &plain,
-            "the header holds the number `1`, so the file seems to have no header line: set header = false",
+            "the header holds the number `1`, so the file seems to have no header line: set header = false, or rename the column",
+        ),
+        (
+            b"39, State-gov, 77516, 13\n50, Private, 83311, 9\n",
+            &plain,
+            "the header holds the number `39`, so the file seems to have no header line: set header = false, or rename the column",
         ),
         (
             b"a;b\n1;2\n",

@@ -319,11 +319,24 @@ impl Tensor {
         Spec { shape: *self.shape(), dtype: self.dtype(), device: self.device() }
     }
 
-    /// This tensor's numbers on another device; itself when it is already there. The copy is not tracked.
+    /// This tensor's numbers on another device; itself when it is already there.
+    ///
+    /// # Panics
+    /// When the tensor is tracked and lies on another device: the copy could not hand its gradient back. Move the
+    /// numbers with `detach()` before this call, and make a leaf of the copy with `requires_grad()`.
+    #[track_caller]
     pub fn to(&self, device: Device) -> Tensor {
         if device == self.device() {
             return self.clone();
         }
+        assert!(
+            !self.is_tracked(),
+            "to: the tensor {} on {} is tracked, and its gradient would be lost on the way to {}; call detach() \
+             first, and requires_grad() on the copy",
+            self.shape(),
+            self.device().backend().name(),
+            device.backend().name()
+        );
         let host = self.device().backend().download(self.value.view());
         let storage: Storage = device.backend().upload(host);
         Tensor { value: Value::new(storage, *self.shape(), self.dtype(), device), history: None }

@@ -218,3 +218,22 @@ fn tensors_of_two_devices_do_not_mix() {
     let a = Tensor::ones([2], DType::F32);
     let _ = &a + &a.to(Device::new(&LOOPS));
 }
+
+#[test]
+#[should_panic(
+    expected = "to: the tensor [2] on cpu is tracked, and its gradient would be lost on the way to loops; call \
+                detach() first, and requires_grad() on the copy"
+)]
+fn a_tracked_tensor_does_not_lose_its_gradient_on_the_way_to_another_device() {
+    let leaf = Tensor::ones([2], DType::F32).requires_grad();
+    let _ = leaf.to(Device::new(&LOOPS));
+}
+
+#[test]
+fn a_tracked_tensor_stays_tracked_where_it_is_and_moves_once_detached() {
+    let leaf = Tensor::ones([2], DType::F32).requires_grad();
+    assert!(leaf.to(Device::cpu()).is_tracked());
+    let moved = leaf.detach().to(Device::new(&LOOPS));
+    assert!(!moved.is_tracked());
+    assert_eq!(moved.to(Device::cpu()).to_vec::<f32>(), [1.0, 1.0]);
+}

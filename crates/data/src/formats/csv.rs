@@ -215,7 +215,8 @@ impl Table {
     fn check_names(&mut self) -> Result<(), DataError> {
         if let Some(value) = value_among(&self.columns) {
             let problem = format!(
-                "the header holds the number `{}`, so the file seems to have no header line: set header = false",
+                "the header holds the number `{}`, so the file seems to have no header line: set header = false, \
+                 or rename the column",
                 shorten(value)
             );
             return Err(DataError::malformed(&self.file, problem));
@@ -274,13 +275,19 @@ fn unnamed(position: usize) -> String {
     format!("column {}", position + 1)
 }
 
-/// A name that can only be a value: a number with a fraction or a sign, or any number where all names are numbers.
-/// Whole numbers among words do occur as names (years, pixel positions).
+/// A name that can only be a value: a number with a fraction or a sign; a whole number where the whole numbers among
+/// words neither rise nor fall (years and positions of pixels do); any number where all names are numbers, unless they
+/// count from 0, as programs write them that have no names.
 fn value_among(names: &[String]) -> Option<&String> {
-    let number = |name: &&String| name.parse::<f64>().is_ok_and(f64::is_finite);
-    let whole = |name: &String| name.bytes().all(|byte| byte.is_ascii_digit());
-    let telling = names.iter().filter(number).find(|name| !whole(name));
-    telling.or_else(|| names.first().filter(|_| names.iter().all(|name| number(&name))))
+    let numbers: Vec<&String> =
+        names.iter().filter(|name| name.parse::<f64>().is_ok_and(f64::is_finite)).collect();
+    let whole: Vec<u64> = numbers.iter().filter_map(|name| name.parse().ok()).collect();
+    let telling = match whole.len() == numbers.len() {
+        true if numbers.len() == names.len() => !whole.iter().copied().eq(0..names.len() as u64),
+        true => !whole.is_sorted_by(|a, b| a < b) && !whole.is_sorted_by(|a, b| a > b),
+        false => return numbers.into_iter().find(|name| name.parse::<u64>().is_err()),
+    };
+    numbers.first().copied().filter(|_| telling)
 }
 
 /// Cuts off a byte-order mark. The parser would do so too, but only if its first read brings all three bytes.

@@ -5,6 +5,7 @@ mod arguments;
 mod commands;
 mod config;
 mod error;
+mod memory;
 mod network;
 mod parts;
 mod run_folder;

@@ -9,9 +9,13 @@
 //!             report.json              how it ended, and the scores of the test part
 //! ```
 
+use std::cell::RefCell;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use talweg::train::{Callback, Event, Flow, Run};
 
 use crate::error::CliError;
 use crate::parts::Inputs;
@@ -22,7 +26,7 @@ pub(crate) const REPORT: &str = "report.json";
 pub(crate) const MODEL: &str = "model.safetensors";
 
 /// A folder that belongs to one run.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct RunFolder {
     pub(crate) path: PathBuf,
 }
@@ -101,6 +105,31 @@ impl RunFolder {
     pub(crate) fn read(&self, name: &str) -> Result<String, CliError> {
         let path = self.file(name);
         fs::read_to_string(&path).map_err(|why| CliError::io(&path, "cannot be read", &why))
+    }
+}
+
+/// Writes the configuration of a run that goes on with changes, when its checkpoint has turned out to fit them: a
+/// change that is refused leaves the folder as it was.
+#[derive(Debug)]
+pub(crate) struct ChangedConfig {
+    pub(crate) folder: RunFolder,
+    pub(crate) toml: String,
+    /// Where it is noted that the file could not be written.
+    pub(crate) failure: Rc<RefCell<Option<CliError>>>,
+}
+
+impl Callback for ChangedConfig {
+    fn on(&mut self, event: &Event<'_>, _: &Run<'_>) -> Flow {
+        if !matches!(event, Event::Start) {
+            return Flow::Continue;
+        }
+        match self.folder.write(CONFIG, self.toml.as_bytes()) {
+            Ok(()) => Flow::Continue,
+            Err(why) => {
+                self.failure.replace(Some(why));
+                Flow::Stop
+            }
+        }
     }
 }
 

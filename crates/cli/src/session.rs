@@ -13,10 +13,13 @@ use talweg::train::callbacks::Progress;
 use talweg::train::{EarlyStopping, Monitor, Report, Scores, Trainer, evaluate};
 
 use crate::config::Config;
+use crate::config::shapes::Shaped;
 use crate::config::train::{self, Loss, Optimizer, Unit};
 use crate::error::CliError;
+use crate::memory;
 use crate::network::Network;
 use crate::parts::{Channels, Inputs, Parts};
+use crate::run_folder::ChangedConfig;
 use crate::target::Form;
 
 /// The stream of `train.seed` that the first weights are drawn from; the trainer has its own.
@@ -33,6 +36,9 @@ pub(crate) struct Session {
 impl Session {
     /// Builds the network for the data. Refuses what does not fit together.
     pub(crate) fn new(config: Config, parts: Parts) -> Result<Session, CliError> {
+        let shaped = shapes(&config, &parts.inputs)?;
+        let batch = config.train.batch_size.unwrap_or(usize::MAX).min(parts.train.len());
+        memory::suffices(&shaped, memory::copies(&config.train.optimizer), batch)?;
         let (network, form) = build(&config, &parts.inputs)?;
         let shape = |examples| form.shape(examples);
         let parts = Parts {
@@ -50,6 +56,7 @@ impl Session {
         folder: &Path,
         resume: bool,
         interrupt: Arc<AtomicBool>,
+        changed: Option<ChangedConfig>,
     ) -> Result<Report, CliError> {
         let options = &self.config.train;
         let loader = self.training_loader();
@@ -64,6 +71,9 @@ impl Session {
             .seed(options.seed)
             .interrupt(interrupt)
             .run_dir(folder);
+        if let Some(changed) = changed {
+            trainer = trainer.callback(changed);
+        }
         if let Some(steps) = options.iterations {
             trainer = trainer.iterations(steps);
         }
@@ -128,11 +138,15 @@ pub(crate) fn measuring_loader(config: &Config, inputs: &Inputs, part: Examples)
     normalised(loader, inputs.normalise.as_ref())
 }
 
+fn shapes(config: &Config, inputs: &Inputs) -> Result<Vec<Shaped>, CliError> {
+    let shaped = config.shapes(&inputs.shape, inputs.class_count());
+    Ok(shaped.map_err(|problem| config.problems(vec![problem]))?)
+}
+
 /// The network for inputs that are described so, and the form of its targets.
 pub(crate) fn build(config: &Config, inputs: &Inputs) -> Result<(Network, Form), CliError> {
-    let shaped = config
-        .shapes(&inputs.shape, inputs.class_count())
-        .map_err(|problem| config.problems(vec![problem]))?;
+    let shaped = shapes(config, inputs)?;
+    memory::suffices(&shaped, 1, 1)?;
     let last = shaped.last().expect("bug: a model without layers");
     let form = Form::of(config, &last.output);
     let rng = &mut Rng::seed(config.train.seed).stream(WEIGHTS);

@@ -502,3 +502,37 @@ fn idx_files_are_learnt_evaluated_and_predicted() {
     place.write("short", &idx(&[2, 6, 6], &[0; 72])[..70]);
     assert!(place.refused(1, &["predict", "runs/bars", "short"]).contains("truncated"));
 }
+
+#[test]
+fn a_change_that_the_checkpoint_does_not_fit_leaves_the_folder_as_it_was() {
+    let place = Place::new();
+    place.said(&["train", "xor", "--set", "train.run_dir=run", "--set", "train.epochs=20"]);
+    let before = (place.read("run/config.toml"), place.read("run/checkpoint.safetensors"));
+    for set in ["model.layers[0].linear=9", "train.optimizer=adam"] {
+        let message = place.refused(1, &["resume", "run", "--set", set]);
+        assert!(message.contains("checkpoint.safetensors"), "{message}");
+        assert_eq!(
+            (place.read("run/config.toml"), place.read("run/checkpoint.safetensors")),
+            before,
+            "{set}"
+        );
+    }
+    place.said(&["resume", "run", "--set", "train.epochs=21"]);
+    assert!(String::from_utf8(place.read("run/config.toml")).expect("UTF-8").contains("epochs = 21"));
+}
+
+#[test]
+fn sizes_that_no_machine_has_end_the_run_with_a_message() {
+    let place = Place::new();
+    place.write(
+        "huge.toml",
+        "[data]\nsource = \"xor\"\n[model]\nlayers = [{ linear = 1_000_000_000 }, { linear = 100 }, { linear = 1 }]\n\
+         [train]\nloss = \"mse\"\n",
+    );
+    let output = place.call(&["train", "huge.toml"]);
+    let message = String::from_utf8(output.stderr).expect("UTF-8");
+    assert!(message.starts_with("talweg: `model.layers`: the network takes about "), "{message}");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(place.refused(2, &["train", "xor", "--set", "train.threads=1025"]).contains("from 1 to 1024"));
+    assert!(place.refused(2, &["trace", "xor", "--lr", "nan"]).contains("--lr NaN"));
+}

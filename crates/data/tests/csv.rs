@@ -116,17 +116,17 @@ fn malformed_files_get_one_clear_message() {
         (
             b"5.1,3.5,setosa\n4.9,3.0,setosa\n",
             &plain,
-            "the header holds the number `5.1`, so the file seems to have no header line: set header = false, or rename the column",
+            "the header holds the number `5.1`, so the file seems to have no header line: set header = false (in a configuration has_header = false), or rename the column",
         ),
         (
             b"1,2\n3,4\n",
             &plain,
-            "the header holds the number `1`, so the file seems to have no header line: set header = false, or rename the column",
+            "the header holds the number `1`, so the file seems to have no header line: set header = false (in a configuration has_header = false), or rename the column",
         ),
         (
             b"39, State-gov, 77516, 13\n50, Private, 83311, 9\n",
             &plain,
-            "the header holds the number `39`, so the file seems to have no header line: set header = false, or rename the column",
+            "the header holds the number `39`, so the file seems to have no header line: set header = false (in a configuration has_header = false), or rename the column",
         ),
         (
             b"a;b\n1;2\n",

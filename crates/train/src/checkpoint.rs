@@ -128,10 +128,15 @@ impl Checkpoint {
 }
 
 /// Writes a file whole or not at all: to a temporary file in the same folder, flushed to the disk, then renamed.
+/// What is no file, such as a device or a pipe, is written to as it is.
 ///
 /// # Errors
 /// The system's, e.g. no space; a file that was there before is then unchanged.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    // A rename would put a file in the place of the device.
+    if fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+        return File::options().write(true).open(path)?.write_all(bytes);
+    }
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
@@ -179,6 +184,18 @@ mod tests {
         assert_eq!(after.optimizer.counts, before.optimizer.counts);
         assert_eq!(after.model[0].1.to_bytes(), before.model[0].1.to_bytes());
         assert_eq!(after.optimizer.slots[0].0, "0.weight/m");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary file stays");
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn what_is_no_file_is_not_replaced_by_one() {
+        use std::os::unix::fs::FileTypeExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        let _listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        write_atomic(&path, b"text").unwrap_err();
+        assert!(fs::metadata(&path).unwrap().file_type().is_socket());
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary file stays");
     }
 

@@ -57,7 +57,7 @@ pub enum TrainError {
 
     /// The loss is no longer a number.
     #[error(
-        "the loss became {loss} at step {step} (epoch {epoch}) with the learning rate {lr}; lower the learning rate, \
+        "the loss became {loss} at step {step} (epoch {epoch}) with the learning rate {lr:e}; lower the learning rate, \
          or clip the gradients' norm{kept}"
     )]
     Diverged {

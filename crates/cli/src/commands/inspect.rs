@@ -1,7 +1,6 @@
 //! `talweg inspect WHAT`: what a model consists of, and how much memory it takes.
 
 mod header;
-mod memory;
 
 use std::fmt::Write as _;
 use std::io::Write;
@@ -11,6 +10,7 @@ use crate::arguments::InspectArguments;
 use crate::commands::load;
 use crate::config::Config;
 use crate::error::CliError;
+use crate::memory;
 use crate::run_folder::{CONFIG, INPUTS, MODEL, RunFolder};
 use header::Header;
 

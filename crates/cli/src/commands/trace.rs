@@ -54,7 +54,11 @@ pub(super) fn run(arguments: &TraceArguments, out: &mut dyn Write) -> Result<(),
     };
     let x = batch.x.cast(DType::F64).to_vec::<f64>();
     let target = target(&batch.y);
-    let lr = arguments.lr.unwrap_or(config.train.optimizer.lr());
+    let lr = match arguments.lr {
+        Some(lr) if lr.is_finite() && lr > 0.0 => lr,
+        Some(lr) => return Err(CliError::Call(format!("--lr {lr}: expected a number above 0"))),
+        None => config.train.optimizer.lr(),
+    };
     let subject = Subject {
         network: &network,
         step: &network.step(&x, &target),

@@ -1,6 +1,8 @@
 //! `talweg train CONFIG` and `talweg resume RUN`
 
+use std::cell::RefCell;
 use std::io::Write;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -12,7 +14,7 @@ use crate::commands::{closing, load};
 use crate::config::Config;
 use crate::error::CliError;
 use crate::parts;
-use crate::run_folder::{self, RunFolder};
+use crate::run_folder::{self, ChangedConfig, RunFolder};
 use crate::session::Session;
 
 pub(super) fn train(arguments: &ConfigArguments, out: &mut dyn Write) -> Result<(), CliError> {
@@ -23,7 +25,7 @@ pub(super) fn train(arguments: &ConfigArguments, out: &mut dyn Write) -> Result<
     let folder = RunFolder::create(wanted.as_deref(), &run_folder::name_of(&arguments.config))?;
     folder.write(run_folder::CONFIG, toml.as_bytes())?;
     folder.write(run_folder::INPUTS, session.parts.inputs.to_json().as_bytes())?;
-    run(&session, &folder, false, out)
+    run(&session, &folder, Start::New, out)
 }
 
 pub(super) fn resume(arguments: &ResumeArguments, out: &mut dyn Write) -> Result<(), CliError> {
@@ -40,10 +42,8 @@ pub(super) fn resume(arguments: &ResumeArguments, out: &mut dyn Write) -> Result
             before.difference(&session.parts.inputs)
         )));
     }
-    if !arguments.sets.is_empty() {
-        folder.write(run_folder::CONFIG, toml.as_bytes())?;
-    }
-    run(&session, &folder, true, out)
+    let changed = (!arguments.sets.is_empty()).then_some(toml);
+    run(&session, &folder, Start::Resume { changed }, out)
 }
 
 /// Reads the data, builds the network, and says what will be trained on what.
@@ -72,9 +72,28 @@ fn prepare(config: Config, out: &mut dyn Write) -> Result<Session, CliError> {
     Ok(session)
 }
 
-fn run(session: &Session, folder: &RunFolder, resume: bool, out: &mut dyn Write) -> Result<(), CliError> {
+/// How a run begins.
+enum Start {
+    New,
+    /// From the last checkpoint, with a configuration to be written if it has changed.
+    Resume {
+        changed: Option<String>,
+    },
+}
+
+fn run(session: &Session, folder: &RunFolder, start: Start, out: &mut dyn Write) -> Result<(), CliError> {
     say(out, &format!("run:      {}", folder.path.display()))?;
-    let report = session.train(&folder.path, resume, interrupt()?)?;
+    let (resume, changed) = match start {
+        Start::New => (false, None),
+        Start::Resume { changed } => (true, changed),
+    };
+    let failure = Rc::new(RefCell::new(None));
+    let changed =
+        changed.map(|toml| ChangedConfig { folder: folder.clone(), toml, failure: Rc::clone(&failure) });
+    let report = session.train(&folder.path, resume, interrupt()?, changed)?;
+    if let Some(why) = failure.take() {
+        return Err(why);
+    }
     say(out, &report.to_string())?;
     if report.stop == StopReason::Interrupted {
         return say(out, &format!("to go on: talweg resume {}", folder.path.display()));

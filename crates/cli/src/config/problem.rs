@@ -16,8 +16,22 @@ impl Problem {
     pub(crate) fn new(origin: Origin, message: impl Into<String>) -> Problem {
         // Names from the file may hold line ends and worse; a message is one line.
         let plain = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
-        Problem { origin, message: message.into().chars().map(plain).collect() }
+        let message: String = message.into().chars().map(plain).collect();
+        Problem { origin, message: shortened(message) }
     }
+}
+
+/// A message that a name of the file makes endless keeps its beginning and its end, where the remedy stands.
+fn shortened(message: String) -> String {
+    const START: usize = 400;
+    const END: usize = 300;
+    let length = message.chars().count();
+    if length <= START + END {
+        return message;
+    }
+    let start: String = message.chars().take(START).collect();
+    let end: String = message.chars().skip(length - END).collect();
+    format!("{start} … {end}")
 }
 
 /// Everything wrong with one configuration, in the order of the file.
@@ -34,21 +48,27 @@ pub(crate) struct Problems {
 
 impl std::error::Error for Problems {}
 
+/// Nobody reads more before correcting the first.
+const MOST_SHOWN: usize = 20;
+
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut list: Vec<&Problem> = self.list.iter().collect();
         list.sort_by_key(|problem| rank(&problem.origin));
         list.dedup();
-        for (i, problem) in list.iter().enumerate() {
+        for (i, problem) in list.iter().take(MOST_SHOWN).enumerate() {
             if i > 0 {
                 writeln!(f)?;
             }
             self.show(problem, f)?;
         }
-        if list.len() > 1 {
-            write!(f, "\n{} problems in {}", list.len(), self.file)?;
+        match list.len() {
+            0 | 1 => Ok(()),
+            count @ ..=MOST_SHOWN => write!(f, "\n{count} problems in {}", self.file),
+            count => {
+                write!(f, "\n{count} problems in {}, of which the first {MOST_SHOWN} are shown", self.file)
+            }
         }
-        Ok(())
     }
 }
 
@@ -124,6 +144,20 @@ mod tests {
             let at = locate(text, byte);
             assert_eq!((at.line, at.column, at.text), (line, column, shown), "byte {byte}");
         }
+    }
+
+    #[test]
+    fn endless_names_and_endless_lists_are_cut() {
+        let long =
+            Problem::new(Origin::Whole, format!("unknown key `{}`; there are a, b", "k".repeat(100_000)));
+        assert!(long.message.starts_with("unknown key `kkk") && long.message.ends_with("`; there are a, b"));
+        assert!(long.message.chars().count() < 800, "{}", long.message.len());
+        let problem = |i: usize| Problem::new(Origin::Whole, format!("problem {i} of many"));
+        let list = (0..1000).map(problem).collect();
+        let problems = Problems { file: "a.toml".into(), text: String::new(), sets: Vec::new(), list };
+        let text = problems.to_string();
+        assert!(text.ends_with("\n1000 problems in a.toml, of which the first 20 are shown"), "{text}");
+        assert_eq!(text.lines().count(), 21);
     }
 
     #[test]

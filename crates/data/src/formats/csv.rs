@@ -215,8 +215,8 @@ impl Table {
     fn check_names(&mut self) -> Result<(), DataError> {
         if let Some(value) = value_among(&self.columns) {
             let problem = format!(
-                "the header holds the number `{}`, so the file seems to have no header line: set header = false, \
-                 or rename the column",
+                "the header holds the number `{}`, so the file seems to have no header line: set header = \
+                 false (in a configuration has_header = false), or rename the column",
                 shorten(value)
             );
             return Err(DataError::malformed(&self.file, problem));

@@ -182,7 +182,11 @@ fn parse(mut input: Box<dyn Read + '_>, gzip: bool, file: &str) -> Result<Idx, D
     let (sizes, _) = header.as_chunks::<4>();
     let shape: Vec<usize> = sizes.iter().map(|&size| u32::from_be_bytes(size) as usize).collect();
     let Some(expected) = product(&shape, width) else {
-        let problem = format!("the header's sizes {shape:?} multiply to more bytes than memory can hold");
+        // Up to 255 sizes, where a damaged header says so.
+        let (shown, more) = (&shape[..shape.len().min(8)], if shape.len() > 8 { ", …" } else { "" });
+        let shown = shown.iter().map(usize::to_string).collect::<Vec<_>>().join(", ");
+        let problem =
+            format!("the header's sizes [{shown}{more}] multiply to more bytes than memory can hold");
         return Err(DataError::malformed(file, problem));
     };
     let bytes = read_up_to(&mut input, expected).map_err(failed)?;

@@ -110,7 +110,7 @@ pub(super) static TRAIN: Group = Group {
         },
         Key {
             name: "threads",
-            kind: Kind::Integer { min: 1, max: 4096 },
+            kind: Kind::Integer { min: 1, max: 1024 },
             default: Default::Absent("all cores"),
             meaning: "how many threads compute; the result does not depend on it",
             example: "2",

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use talweg_kernels::Buffer;
 
 use crate::autograd::{History, Leaf, LeafId, Record};
-use crate::backend::{Device, Kernel, Storage};
+use crate::backend::{Device, Kernel};
 use crate::dtype::{DType, Element};
 use crate::layout::Layout;
 use crate::op::Spec;
@@ -216,9 +216,7 @@ impl Tensor {
         self.device().backend().download(self.value.view()).as_slice::<u8>().to_vec()
     }
 
-    /// A tensor from raw bytes in row-major order, native endianness.
-    ///
-    /// Any nonzero byte of a `bool` tensor counts as true.
+    /// A tensor from raw bytes in row-major order, native endianness; any nonzero byte of a `bool` tensor is true.
     ///
     /// # Panics
     /// When the number of bytes is not the shape's number of elements times the element size.
@@ -334,12 +332,12 @@ impl Tensor {
             "to: the tensor {} on {} is tracked, and its gradient would be lost on the way to {}; call detach() \
              first, and requires_grad() on the copy",
             self.shape(),
-            self.device().backend().name(),
-            device.backend().name()
+            self.device().name(),
+            device.name()
         );
         let host = self.device().backend().download(self.value.view());
-        let storage: Storage = device.backend().upload(host);
-        Tensor { value: Value::new(storage, *self.shape(), self.dtype(), device), history: None }
+        let value = Value::new(device.backend().upload(host), *self.shape(), self.dtype(), device);
+        Tensor { value, history: None }
     }
 }
 

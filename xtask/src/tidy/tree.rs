@@ -15,6 +15,8 @@ use super::{Finding, Rule};
 pub(crate) struct Tree {
     /// The files.
     pub(crate) files: Vec<File>,
+    /// The paths of files that are no text, such as pictures.
+    binary: Vec<String>,
 }
 
 /// One text file.
@@ -57,7 +59,7 @@ impl Tree {
                 String::from_utf8(output.stdout).map_err(|_| "a file name is not UTF-8".to_string())?;
             paths.extend(names.split('\0').filter(|name| !name.is_empty()).map(str::to_string));
         }
-        let mut files = Vec::new();
+        let (mut files, mut binary) = (Vec::new(), Vec::new());
         for path in paths {
             let place = root.join(&path);
             if !place.is_file() {
@@ -65,11 +67,12 @@ impl Tree {
             }
             let bytes = std::fs::read(&place).map_err(|error| format!("{path}: {error}"))?;
             // Images, archives and other data that is not UTF-8 have no text to check.
-            if let Ok(text) = String::from_utf8(bytes) {
-                files.push(File::new(path, text));
+            match String::from_utf8(bytes) {
+                Ok(text) => files.push(File::new(path, text)),
+                Err(_) => binary.push(path),
             }
         }
-        Ok(Tree::new(files))
+        Ok(Tree { binary, ..Tree::new(files) })
     }
 
     /// A tree of the given paths and texts.
@@ -86,7 +89,8 @@ impl Tree {
     /// Whether `path` is a file or a folder of the tree.
     pub(crate) fn holds(&self, path: &str) -> bool {
         let folder = format!("{}/", path.trim_end_matches('/'));
-        self.files.iter().any(|file| file.path == path || file.path.starts_with(&folder))
+        let paths = self.files.iter().map(|file| &file.path).chain(&self.binary);
+        paths.into_iter().any(|other| other == path || other.starts_with(&folder))
     }
 
     /// The Rust files, with their parse.
@@ -110,7 +114,7 @@ impl Tree {
                 rust.tests = vec![1..=usize::MAX];
             }
         }
-        Tree { files }
+        Tree { files, binary: Vec::new() }
     }
 }
 

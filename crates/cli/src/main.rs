@@ -61,8 +61,10 @@ fn report(error: &CliError) -> ExitCode {
     }
     // Help and version are no errors; they come this way because the parser stops for them.
     if let CliError::Arguments(why) = error {
-        let shown = why.print();
-        return ExitCode::from(if shown.is_ok() { u8::try_from(why.exit_code()).unwrap_or(2) } else { 1 });
+        return match why.print() {
+            Ok(()) => ExitCode::from(u8::try_from(why.exit_code()).unwrap_or(2)),
+            Err(why) => report(&CliError::Output(why)),
+        };
     }
     eprintln!("talweg: {error}");
     ExitCode::from(error.exit_status())

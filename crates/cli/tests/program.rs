@@ -330,3 +330,16 @@ fn a_network_that_does_not_fit_the_data_is_refused() {
         assert!(message.contains(expected) && message.contains("table.toml, line 6, column"), "{message}");
     }
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_full_disk_is_reported_even_for_help() {
+    for arguments in [&["--help"][..], &["check", "xor"]] {
+        let full = std::fs::File::options().write(true).open("/dev/full").expect("the device is there");
+        let output = Command::new(env!("CARGO_BIN_EXE_talweg")).args(arguments).stdout(full).output();
+        let output = output.expect("the program starts");
+        let message = String::from_utf8(output.stderr).expect("UTF-8");
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {message}");
+        assert!(message.starts_with("talweg: cannot write the output: "), "{arguments:?}: {message}");
+    }
+}

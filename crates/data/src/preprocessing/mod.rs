@@ -290,7 +290,7 @@ impl Preprocessing {
     /// Where in a table each input column is.
     fn locate(&self, table: &Table) -> Result<Vec<usize>, DataError> {
         if self.header {
-            return self.columns.iter().map(|column| self.by_name(table, &column.name)).collect();
+            return self.columns.iter().map(|column| self.by_name(table, column)).collect();
         }
         let width = table.columns().len();
         let place = |column: &Column| match width {
@@ -307,8 +307,14 @@ impl Preprocessing {
         Ok(self.columns.iter().map(place).collect())
     }
 
-    fn by_name(&self, table: &Table, name: &str) -> Result<usize, DataError> {
-        table.columns().iter().position(|column| column == name).ok_or_else(|| DataError::NoSuchColumn {
+    fn by_name(&self, table: &Table, column: &Column) -> Result<usize, DataError> {
+        let (names, name) = (table.columns(), &column.name);
+        // Most tables have their columns where the training table had them; a search for each would take the square
+        // of their number.
+        if names.get(column.position) == Some(name) {
+            return Ok(column.position);
+        }
+        names.iter().position(|found| found == name).ok_or_else(|| DataError::NoSuchColumn {
             file: table.file().to_string(),
             wanted: format!("`{name}`, which the model was trained on"),
             columns: listed(table.columns().iter().map(String::as_str)),

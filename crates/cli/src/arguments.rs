@@ -30,7 +30,7 @@ Examples:
   talweg inspect runs/my                     layers, shapes, parameters and memory
   talweg config-reference                    every key with its type, default and meaning
 
-Exit status: 0 all went well, 1 the run failed, 2 the call or the configuration is wrong.";
+Exit status: 0 all went well (also when Ctrl-C ended a run that can be resumed), 1 the run failed, 2 the call or the configuration is wrong.";
 
 /// What to do.
 #[derive(Debug, Subcommand)]
@@ -134,9 +134,9 @@ pub(crate) struct TraceArguments {
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(crate) sets: Vec<String>,
 
-    /// Which example of the training part, from 1
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub(crate) row: usize,
+    /// Which example of the training part, from 1; the first that is not all zeros unless given
+    #[arg(long, value_name = "N")]
+    pub(crate) row: Option<usize>,
 
     /// The learning rate; that of the configuration unless given
     #[arg(long, value_name = "RATE")]

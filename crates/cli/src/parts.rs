@@ -68,6 +68,11 @@ impl Parts {
 }
 
 impl Inputs {
+    /// How much of the target's own unit one unit of the network's output is: numbers are learnt standardised.
+    pub(crate) fn unit(&self) -> f64 {
+        self.table.as_ref().map_or(1.0, |table| table.target.value(1.0) - table.target.value(0.0))
+    }
+
     /// The number of classes; none where a number is predicted.
     pub(crate) fn class_count(&self) -> Option<usize> {
         (!self.classes.is_empty()).then_some(self.classes.len())

@@ -65,7 +65,7 @@ impl Session {
         let needed = options.iterations.map(|steps| steps.div_ceil(batches.max(1)).max(1));
         let mut trainer = Trainer::boxed(Arc::clone(&self.network), loss(&options.loss))
             .rule(rule(&options.optimizer), schedule(&options.schedule, options.optimizer.lr(), batches))
-            .metrics(self.form.metrics())
+            .metrics(self.form.metrics(self.parts.inputs.unit()))
             .callback(Progress::every(options.log_every))
             .epochs(options.epochs.or(needed).unwrap_or(1))
             .seed(options.seed)
@@ -110,7 +110,7 @@ impl Session {
     pub(crate) fn measure(&self, part: &Examples) -> Result<Scores, CliError> {
         let loader = measuring_loader(&self.config, &self.parts.inputs, part.clone());
         let loss = loss(&self.config.train.loss);
-        Ok(evaluate(&self.network, loss.as_ref(), &self.form.metrics(), &loader)?)
+        Ok(evaluate(&self.network, loss.as_ref(), &self.form.metrics(self.parts.inputs.unit()), &loader)?)
     }
 
     fn training_loader(&self) -> DataLoader<Examples> {

@@ -54,14 +54,17 @@ impl Form {
         Examples { y, ..examples }
     }
 
-    /// What is measured.
-    pub(crate) fn metrics(self) -> Vec<Arc<dyn Metric>> {
+    /// What is measured; errors of numbers in the target's own unit, which is `unit` times the network's.
+    pub(crate) fn metrics(self, unit: f64) -> Vec<Arc<dyn Metric>> {
         match self {
             Form::Class => vec![Arc::new(Accuracy)],
             Form::Probability => vec![Arc::new(BinaryAccuracy { threshold: 0.5 })],
             Form::Logit => vec![Arc::new(BinaryAccuracy { threshold: 0.0 })],
             Form::OneHot { .. } => vec![Arc::new(OneHotAccuracy)],
-            Form::Number => vec![Arc::new(MeanAbsoluteError), Arc::new(RootMeanSquaredError)],
+            Form::Number => vec![
+                Arc::new(InUnit { metric: MeanAbsoluteError, unit }),
+                Arc::new(InUnit { metric: RootMeanSquaredError, unit }),
+            ],
         }
     }
 
@@ -80,6 +83,35 @@ impl Form {
             Form::Probability | Form::Logit => rows.map(|row| vec![1.0 - row[0], row[0]]).collect(),
             _ => rows.map(<[f64]>::to_vec).collect(),
         }
+    }
+}
+
+/// A measure that grows with the numbers, in another unit than theirs.
+#[derive(Clone, Copy, Debug)]
+struct InUnit<M> {
+    metric: M,
+    unit: f64,
+}
+
+impl<M: Metric> Metric for InUnit<M> {
+    fn name(&self) -> &'static str {
+        self.metric.name()
+    }
+
+    fn sums(&self) -> usize {
+        self.metric.sums()
+    }
+
+    fn add(&self, sums: &mut [f64], prediction: &Tensor, target: &Tensor) {
+        self.metric.add(sums, prediction, target);
+    }
+
+    fn value(&self, sums: &[f64]) -> f64 {
+        self.unit * self.metric.value(sums)
+    }
+
+    fn higher_is_better(&self) -> bool {
+        self.metric.higher_is_better()
     }
 }
 

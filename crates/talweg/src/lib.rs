@@ -42,7 +42,9 @@ pub use talweg_nn::seq;
 pub use talweg_tensor::{Create, grad, grad_from, no_grad, set_threads, threads};
 
 /// What can go wrong in a program that trains: reading data, training, reading and writing models.
-#[derive(Debug, thiserror::Error)]
+///
+/// Its debug form is its message too, because that is what a program shows whose `main` returns it.
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// Data could not be read.
@@ -54,6 +56,12 @@ pub enum Error {
     /// A model's file could not be read or written, or is of another model.
     #[error(transparent)]
     Model(#[from] files::ModelError),
+}
+
+impl std::fmt::Debug for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
+    }
 }
 
 /// The result of a program that trains.
@@ -68,4 +76,15 @@ pub mod prelude {
     pub use talweg_optim::{Adagrad, Adam, AdamW, Clip, Optimizer, RmsProp, Schedule, Sgd};
     pub use talweg_tensor::{Create, DType, Grad, Gradients, Param, Rng, Shape, Tensor, grad, no_grad};
     pub use talweg_train::{Accuracy, Metric, Report, Trainer, evaluate};
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn an_error_that_main_returns_is_readable() {
+        let model = talweg_nn::Relu;
+        let error = crate::load(&model, "no-such.safetensors", talweg_nn::Load::Strict).unwrap_err();
+        let text = format!("{:?}", crate::Error::from(error));
+        assert!(text.starts_with("cannot read no-such.safetensors: "), "{text}");
+    }
 }

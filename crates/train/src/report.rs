@@ -92,9 +92,9 @@ impl Display for Report {
             self.seconds
         )?;
         if let Some(record) = self.last() {
-            write!(f, "epoch {}: training {}", record.epoch, Show(&record.train))?;
+            write!(f, "epoch {}: training {}", record.epoch, record.train)?;
             if let Some(validation) = &record.validation {
-                write!(f, "; validation {}", Show(validation))?;
+                write!(f, "; validation {validation}")?;
             }
         }
         Ok(())
@@ -102,12 +102,10 @@ impl Display for Report {
 }
 
 /// `loss 0.1234, accuracy 0.9567`
-pub(crate) struct Show<'a>(pub(crate) &'a Scores);
-
-impl Display for Show<'_> {
+impl Display for Scores {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "loss {}", short(self.0.loss))?;
-        self.0.metrics.iter().try_for_each(|(name, value)| write!(f, ", {name} {}", short(*value)))
+        write!(f, "loss {}", short(self.loss))?;
+        self.metrics.iter().try_for_each(|(name, value)| write!(f, ", {name} {}", short(*value)))
     }
 }
 
@@ -123,6 +121,6 @@ mod tests {
     #[test]
     fn small_losses_stay_readable() {
         let scores = Scores { loss: 3.21e-5, metrics: vec![("accuracy".into(), 1.0)] };
-        assert_eq!(Show(&scores).to_string(), "loss 3.2e-5, accuracy 1.0000");
+        assert_eq!(scores.to_string(), "loss 3.2e-5, accuracy 1.0000");
     }
 }

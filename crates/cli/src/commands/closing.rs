@@ -11,15 +11,6 @@ use crate::error::CliError;
 use crate::run_folder::{MODEL, RunFolder};
 use crate::session::Session;
 
-/// Loss and metrics on one line.
-pub(super) fn scores(scores: &Scores) -> String {
-    let mut text = format!("loss {:.4}", scores.loss);
-    for (name, value) in &scores.metrics {
-        write!(text, ", {name} {value:.4}").expect("writing to a string cannot fail");
-    }
-    text
-}
-
 /// The report as JSON, for other programs.
 pub(super) fn report(report: &Report, test: Option<&Scores>) -> String {
     let value = serde_json::json!({

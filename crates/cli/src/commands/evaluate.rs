@@ -7,7 +7,7 @@ use talweg::data::formats::csv::Table;
 use talweg::data::{Dataset, Examples, ImageFolder, datasets};
 
 use crate::arguments::EvaluateArguments;
-use crate::commands::{closing, model};
+use crate::commands::model;
 use crate::config::data::Source;
 use crate::error::CliError;
 use crate::parts;
@@ -40,7 +40,7 @@ pub(super) fn run(arguments: &EvaluateArguments, out: &mut dyn Write) -> Result<
             }
             format!("{object:#}\n")
         }
-        false => format!("{count} examples: {}\n", closing::scores(&scores)),
+        false => format!("{count} examples: {scores}\n"),
     };
     out.write_all(text.as_bytes()).map_err(CliError::Output)
 }

@@ -45,6 +45,6 @@ impl Model {
     pub(super) fn measure(&self, examples: Examples) -> Result<Scores, CliError> {
         let loader = measuring_loader(&self.config, &self.inputs, self.form.shape(examples));
         let loss = session::loss(&self.config.train.loss);
-        Ok(evaluate(&self.network, loss.as_ref(), &self.form.metrics(), &loader)?)
+        Ok(evaluate(&self.network, loss.as_ref(), &self.form.metrics(self.inputs.unit()), &loader)?)
     }
 }

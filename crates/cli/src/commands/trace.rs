@@ -4,8 +4,8 @@ use std::fs;
 use std::io::Write;
 use std::path::Path;
 
-use talweg::data::Dataset;
 use talweg::data::transforms::Transform;
+use talweg::data::{Dataset, Examples};
 use talweg::nn::{Load, Module};
 use talweg::tensor::{DType, Rng, Tensor};
 use talweg::train::checkpoint::write_atomic;
@@ -40,7 +40,11 @@ pub(super) fn run(arguments: &TraceArguments, out: &mut dyn Write) -> Result<(),
         talweg::load(&model, Path::new(&arguments.what).join(MODEL), Load::Strict)?;
     }
     let (network, notes) = network(&config, &model)?;
-    let (rows, row) = (parts.train.len(), arguments.row);
+    let rows = parts.train.len();
+    let row = match arguments.row {
+        Some(row) => row,
+        None => first_to_learn_from(&parts.train),
+    };
     if !(1..=rows).contains(&row) {
         return Err(CliError::Call(format!(
             "--row {row}: the training part has the rows 1 to {rows}; give one of them"
@@ -59,7 +63,14 @@ pub(super) fn run(arguments: &TraceArguments, out: &mut dyn Write) -> Result<(),
         Some(lr) => return Err(CliError::Call(format!("--lr {lr}: expected a number above 0"))),
         None => config.train.optimizer.lr(),
     };
+    let class = match &target {
+        Target::Class(class) => parts.inputs.classes.get(*class).cloned(),
+        Target::Numbers(_) => None,
+    };
+    let names = parts.inputs.table.as_ref().map(|table| table.input_names()).unwrap_or_default();
     let subject = Subject {
+        names: &names,
+        class,
         network: &network,
         step: &network.step(&x, &target),
         example: format!("row {row} of the training part"),
@@ -68,20 +79,33 @@ pub(super) fn run(arguments: &TraceArguments, out: &mut dyn Write) -> Result<(),
         lr,
         notes: notes_on(&config, notes),
     };
-    let document = explain(&subject);
-    match &arguments.html {
+    show(&subject, arguments.html.as_deref(), out)
+}
+
+/// Writes the explanation as text, or as a page.
+fn show(subject: &Subject<'_>, html: Option<&str>, out: &mut dyn Write) -> Result<(), CliError> {
+    let document = explain(subject);
+    match html {
         None => write!(out, "{}", document.to_text()).map_err(CliError::Output),
         Some(path) => {
             let path = Path::new(path);
             if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
                 fs::create_dir_all(folder).map_err(|why| CliError::io(folder, "cannot be made", &why))?;
             }
-            let bytes = page(&document, &subject);
+            let bytes = page(&document, subject);
             write_atomic(path, bytes.as_bytes())
                 .map_err(|why| CliError::io(path, "cannot be written", &why))?;
             writeln!(out, "wrote {}", path.display()).map_err(CliError::Output)
         }
     }
+}
+
+/// The first example with an input that is not 0, from 1: zeros bring no gradient to the weights that they meet.
+fn first_to_learn_from(examples: &Examples) -> usize {
+    let each = examples.x.numel() / examples.len().max(1);
+    let x = examples.x.cast(DType::F64).to_vec::<f64>();
+    let found = x.chunks(each.max(1)).position(|x| x.iter().any(|x| *x != 0.0));
+    found.map_or(1, |i| i + 1)
 }
 
 /// The network as plain numbers, and what is left out of it.

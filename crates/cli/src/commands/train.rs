@@ -100,7 +100,7 @@ fn run(session: &Session, folder: &RunFolder, start: Start, out: &mut dyn Write)
     }
     let test = session.parts.test.as_ref().map(|test| session.measure(test)).transpose()?;
     if let Some(test) = &test {
-        say(out, &format!("test:     {}", closing::scores(test)))?;
+        say(out, &format!("test:     {test}"))?;
     }
     folder.write(run_folder::REPORT, closing::report(&report, test.as_ref()).as_bytes())?;
     say(out, &closing::words(session, folder)?)

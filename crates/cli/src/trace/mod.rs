@@ -1,5 +1,6 @@
 //! `talweg trace`: one step of gradient descent on a small dense network, written out.
 
+mod backward;
 mod document;
 mod explain;
 mod html;

@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::callback::{Callback, Event, Flow, Run};
-use crate::report::{EpochRecord, Show};
+use crate::report::EpochRecord;
 
 /// Shows a run on the standard error: a bar and a line for each epoch on a terminal, only the lines elsewhere.
 ///
@@ -55,13 +55,10 @@ impl Progress {
             return;
         }
         let epochs = run.epochs.map_or(String::new(), |n| format!("/{n}"));
-        let validation =
-            record.validation.as_ref().map_or(String::new(), |v| format!(" | validation {}", Show(v)));
+        let validation = record.validation.as_ref().map_or(String::new(), |v| format!(" | validation {v}"));
         self.print(&format!(
             "epoch {}{epochs} | lr {:.3e} | training {}{validation}",
-            record.epoch,
-            record.lr,
-            Show(&record.train)
+            record.epoch, record.lr, record.train
         ));
     }
 }

@@ -5,9 +5,9 @@ extern crate talweg_nn as talweg;
 use std::collections::BTreeMap;
 
 use talweg_nn::{
-    AvgPool2d, BatchNorm1d, BatchNorm2d, Conv2d, Conv2dOptions, Dropout, Flatten, Gelu, Identity, Layer,
-    LayerNorm, Linear, Load, LogSoftmax, MaxPool2d, Mode, Module, Pool2dOptions, Relu, Sigmoid, Softmax,
-    StateFile, Tanh, seq, to_safetensors,
+    AvgPool2d, BasicBlock, BatchNorm1d, BatchNorm2d, Conv2d, Conv2dOptions, Dropout, Flatten, Gelu, Identity,
+    Layer, LayerNorm, Linear, Load, LogSoftmax, MaxPool2d, Mode, Module, Pool2dOptions, Relu, ResNet,
+    Sigmoid, Softmax, StateFile, Stem, Tanh, seq, to_safetensors,
 };
 use talweg_tensor::testing::gradcheck;
 use talweg_tensor::{DType, Rng, Tensor};
@@ -176,7 +176,49 @@ const TABLE: &[Row] = &[
         modes_differ: true,
         refuses: Some(&[5, 2]),
     },
+    Row {
+        make: |rng| Box::new(BasicBlock::new(2, 2, 1, rng)),
+        name: "BasicBlock",
+        shapes: &[(&[2, 2, 3, 4], &[2, 2, 3, 4])],
+        state: &[
+            ("conv1.weight", &[2, 2, 3, 3]),
+            ("bn1.weight", &[2]),
+            ("bn1.bias", &[2]),
+            ("conv2.weight", &[2, 2, 3, 3]),
+            ("bn2.weight", &[2]),
+            ("bn2.bias", &[2]),
+            ("bn1.running_mean", &[2]),
+            ("bn1.running_var", &[2]),
+            ("bn1.num_batches_tracked", &[]),
+            ("bn2.running_mean", &[2]),
+            ("bn2.running_var", &[2]),
+            ("bn2.num_batches_tracked", &[]),
+        ],
+        modes_differ: true,
+        refuses: Some(&[2, 3, 3, 4]),
+    },
 ];
+
+/// A row's worth of names would fill the page: the names are held against torchvision's by the golden numbers.
+#[test]
+fn residual_networks_take_small_and_large_pictures() {
+    let rng = &mut Rng::seed(1);
+    for (stem, side) in [(Stem::Small, 9), (Stem::Large, 33)] {
+        let net = ResNet::new(3, 5, [1, 1, 2, 1], [2, 3, 4, 5], stem, rng);
+        for x in [
+            Tensor::ones([2, 3, side, side], DType::F32),
+            rng.normal([1, 3, side, side + 7], 0.0, 1.0, DType::F32),
+        ] {
+            assert_eq!(net.forward(&x, &mut Mode::Eval).shape(), &[x.size(0), 5]);
+        }
+        let x = rng.normal([4, 3, side, side], 0.0, 1.0, DType::F32);
+        let grads = train(&net, &x).square().sum(..).backward();
+        for (name, param) in net.params() {
+            assert!(grads.wrt(&param).to_vec::<f32>().iter().any(|&g| g != 0.0), "{name} has no gradient");
+        }
+    }
+    assert_eq!(ResNet::resnet34(3, 1000, Stem::Large, rng).num_params(), 21_797_672);
+}
 
 /// A layer in f64 whose parameters are all drawn, so that none is at a special value.
 fn layer(row: &Row, seed: u64) -> Box<dyn Layer> {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use talweg::nn::{
     AvgPool2d, BatchNorm1d, BatchNorm2d, Conv2d, CrossEntropy, Flatten, Gelu, Layer, LayerNorm, Linear, Loss,
-    MaxPool2d, Mode, Module, Relu, Sequential, seq,
+    MaxPool2d, Mode, Relu, ResNet, Sequential, Stem, seq,
 };
 use talweg::tensor::{Conv2dOptions, DType, Rng, Tensor};
 
@@ -58,7 +58,7 @@ fn normalised() -> Sequential {
 }
 
 /// Puts the file's initial weights into the model, whose names must be the same.
-fn load(model: &Sequential, golden: &Golden) {
+fn load(model: &impl Layer, golden: &Golden) {
     model.to_dtype(golden.dtype);
     let mut names: Vec<String> = model.params().into_iter().map(|(name, _)| name).collect();
     names.sort();
@@ -69,7 +69,7 @@ fn load(model: &Sequential, golden: &Golden) {
 }
 
 /// Replays a file, comparing with it, and with the f64 numbers for the record.
-fn replay(folder: &Path, topic: &str, build: impl Fn() -> Sequential) {
+fn replay<M: Layer>(folder: &Path, topic: &str, build: impl Fn() -> M) {
     let exact = Golden::read(folder, topic, "f64");
     for (name, dtype, limit) in DTYPES {
         let golden = Golden::read(folder, topic, name);
@@ -99,7 +99,7 @@ fn replay(folder: &Path, topic: &str, build: impl Fn() -> Sequential) {
 
 /// One step of plain gradient descent; compares the loss, every gradient and every running statistic.
 fn train(
-    model: &Sequential,
+    model: &impl Layer,
     golden: &Golden,
     step: usize,
     judge: &mut Judge,
@@ -155,6 +155,14 @@ fn convolutional_network() {
 #[test]
 fn network_with_normalisation() {
     replay(&data(), "cnn_norm", normalised);
+}
+
+/// Blocks with and without a convolution in the shortcut, every name as in torchvision.
+#[test]
+fn residual_network() {
+    replay(&data(), "resnet", || {
+        ResNet::new(2, 10, [1, 2, 1, 1], [3, 4, 4, 5], Stem::Small, &mut Rng::seed(0))
+    });
 }
 
 /// The folder that `generate.py --full` filled, if the environment names one.

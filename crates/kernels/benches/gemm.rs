@@ -9,7 +9,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use talweg_kernels::gemm::{Epilogue, Mat, gemm};
-use talweg_kernels::{Buffer, Float, isa, threads};
+use talweg_kernels::{Buffer, Float, isa, peak, threads};
 use timing::best;
 
 /// (m, k, n): cubes, the layers of small networks, of a transformer, and heads.
@@ -98,48 +98,10 @@ fn line<T: Float>([m, k, n]: [usize; 3], peak: f64, most: usize) {
 
 /// Multiply-adds per second of one core, from sums that stay in registers.
 fn peak() -> f64 {
-    const ROUNDS: usize = 200_000;
-    #[cfg(target_arch = "x86_64")]
-    {
-        #[target_feature(enable = "avx2,fma")]
-        fn avx2(x: f32) -> f32 {
-            sums::<8, 12>(x)
-        }
-        #[target_feature(enable = "avx512f,fma")]
-        fn avx512(x: f32) -> f32 {
-            sums::<16, 24>(x)
-        }
-        return match isa::detect() {
-            // SAFETY: the processor has the instructions.
-            isa::Isa::Avx512 => rate(16 * 24, || unsafe { avx512(black_box(1.0)) }),
-            // SAFETY: as above.
-            isa::Isa::Avx2 => rate(8 * 12, || unsafe { avx2(black_box(1.0)) }),
-            _ => rate(4 * 12, || sums::<4, 12>(black_box(1.0))),
-        };
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    rate(4 * 12, || sums::<4, 12>(black_box(1.0)));
-
-    #[inline(always)]
-    fn sums<const LANES: usize, const SUMS: usize>(x: f32) -> f32 {
-        let fused = cfg!(target_arch = "aarch64") || LANES > 4;
-        let mut acc = [[0.0f32; LANES]; SUMS];
-        for _ in 0..ROUNDS {
-            for sum in &mut acc {
-                for lane in sum {
-                    *lane = if fused { lane.mul_add(x, x) } else { *lane * x + x };
-                }
-            }
-        }
-        acc.iter().flatten().sum()
-    }
-
-    fn rate(lanes: usize, mut f: impl FnMut() -> f32) -> f64 {
-        let best = (0..9).map(|_| {
-            let start = Instant::now();
-            black_box(f());
-            start.elapsed().as_secs_f64()
-        });
-        2.0 * (lanes * ROUNDS) as f64 / best.fold(f64::INFINITY, f64::min) / 1e9
-    }
+    let rate = |_| {
+        let start = Instant::now();
+        let operations = peak::multiply_adds();
+        operations as f64 / start.elapsed().as_secs_f64() / 1e9
+    };
+    (0..15).map(rate).fold(0.0, f64::max)
 }

@@ -19,6 +19,7 @@ pub mod gemm;
 pub mod isa;
 pub mod lane;
 pub mod norm;
+pub mod peak;
 pub mod pool2d;
 pub mod random;
 pub mod reduce;

@@ -1,0 +1,98 @@
+//! The networks whose training steps are timed.
+
+use talweg::nn::{
+    Conv2d, Flatten, Layer, Linear, MaxPool2d, Mode, Relu, ResNet, Sequential, Sigmoid, Stem, Tanh, seq,
+};
+use talweg::optim::{Adam, Optimizer, Rule, Sgd};
+use talweg::tensor::{DType, Reduction, Rng, Tensor};
+
+/// One training step, all of it, that returns the loss.
+pub(crate) type Step = Box<dyn FnMut() -> f64>;
+
+/// A network with its batch, loss and optimizer.
+pub(crate) struct Workload {
+    pub(crate) name: &'static str,
+    /// Floating-point operations of the products, convolutions and attention of a step: two for each multiply-add,
+    /// forward and backward, without the gradient of the first layer's input.
+    pub(crate) operations: f64,
+    /// Steps of one sample: one of microseconds is too short to time alone.
+    pub(crate) inner: usize,
+    pub(crate) step: fn() -> Step,
+}
+
+/// All of them.
+pub(crate) const WORKLOADS: &[Workload] = &[
+    Workload { name: "w1", operations: 2.0 * 4.0 * (2.0 * 16.0 + 3.0 * 8.0), inner: 100, step: xor },
+    Workload { name: "w2", operations: 0.411e9, inner: 1, step: mlp },
+    Workload { name: "w3", operations: 4.58e9, inner: 1, step: cnn },
+    Workload { name: "w4", operations: 106.5e9, inner: 1, step: resnet },
+];
+
+/// The four rows of XOR.
+fn xor() -> Step {
+    let rng = &mut Rng::seed(1);
+    let model = seq![Linear::new(2, 8, rng), Tanh, Linear::new(8, 1, rng), Sigmoid];
+    let x = Tensor::from_slice(&[0.0f32, 0.0, 0.0, 1.0, 1.0, 0.0, 1.0, 1.0], [4, 2]);
+    let y = Tensor::from_slice(&[0.0f32, 1.0, 1.0, 0.0], [4, 1]);
+    step(model, Sgd::default(), 0.5, x, move |out| out.mse_loss(&y, Reduction::Mean))
+}
+
+/// A dense network on 128 pictures of 784 random numbers.
+fn mlp() -> Step {
+    let rng = &mut Rng::seed(1);
+    let model =
+        seq![Linear::new(784, 512, rng), Relu, Linear::new(512, 512, rng), Relu, Linear::new(512, 10, rng)];
+    let (x, y) = (rng.normal([128, 784], 0.0, 1.0, DType::F32), classes(128, 10, rng));
+    step(model, Adam::default(), 1e-3, x, move |out| out.cross_entropy(&y, &Default::default()))
+}
+
+/// A convolutional network on 64 pictures of 28 by 28 random numbers.
+fn cnn() -> Step {
+    let rng = &mut Rng::seed(1);
+    let model: Sequential = seq![
+        Conv2d::new(1, 32, 3, rng),
+        Relu,
+        Conv2d::new(32, 64, 3, rng),
+        Relu,
+        MaxPool2d::new(2),
+        Flatten,
+        Linear::new(9216, 128, rng),
+        Relu,
+        Linear::new(128, 10, rng),
+    ];
+    let (x, y) = (rng.normal([64, 1, 28, 28], 0.0, 1.0, DType::F32), classes(64, 10, rng));
+    let rule = Sgd { momentum: 0.9, ..Sgd::default() };
+    step(model, rule, 0.01, x, move |out| out.cross_entropy(&y, &Default::default()))
+}
+
+/// ResNet-18 on 32 pictures of 3 by 32 by 32 random numbers.
+fn resnet() -> Step {
+    let rng = &mut Rng::seed(1);
+    let model = ResNet::resnet18(3, 10, Stem::Small, rng);
+    let (x, y) = (rng.normal([32, 3, 32, 32], 0.0, 1.0, DType::F32), classes(32, 10, rng));
+    let rule = Sgd { momentum: 0.9, weight_decay: 5e-4, ..Sgd::default() };
+    step(model, rule, 0.01, x, move |out| out.cross_entropy(&y, &Default::default()))
+}
+
+/// Random classes, 0 to `classes - 1`.
+fn classes(n: usize, classes: usize, rng: &mut Rng) -> Tensor {
+    Tensor::from_slice(&(0..n).map(|_| rng.below(classes) as i64).collect::<Vec<_>>(), [n])
+}
+
+/// Forward, loss, backward and update, always on the same batch.
+fn step(
+    model: impl Layer + 'static,
+    rule: impl Rule + 'static,
+    lr: f64,
+    x: Tensor,
+    loss_of: impl Fn(&Tensor) -> Tensor + 'static,
+) -> Step {
+    let mut optimizer = Optimizer::new(rule, lr, model.params());
+    let mut rng = Rng::seed(2);
+    Box::new(move || {
+        let loss = loss_of(&model.forward(&x, &mut Mode::Train(&mut rng)));
+        let value = loss.item();
+        optimizer.step(&loss.backward());
+        value
+    })
+}

@@ -1,37 +1,57 @@
-//! Speed of convolutions: milliseconds and GFLOP/s of the three passes, for a list of layers.
+//! Speed of convolutions: the three passes of a list of layers, with 1 thread and with all of them.
 //!
-//! `cargo bench -p talweg-kernels --bench conv [-- FILTER]`; `TALWEG_ISA` picks the instruction set. See `timing` for
-//! what is measured.
+//! `cargo bench -p talweg-kernels --bench conv [-- FILTER [ALGORITHM ..]]`; `TALWEG_ISA` picks the instruction set. For
+//! each pass it prints milliseconds, GFLOP/s (as if computed directly, so that fewer multiplications show as more
+//! speed), and the percentage of the peak of so many cores, which the program measures first with nothing but
+//! multiply-adds in registers. See `timing` for what is measured.
 
 mod timing;
 
-use talweg_kernels::conv::{Conv2d, conv2d, conv2d_input_grad, conv2d_weight_grad};
+use talweg_kernels::conv::{Algorithm, Conv2d, conv2d, conv2d_input_grad, conv2d_weight_grad};
+use talweg_kernels::peak::multiply_adds;
 use talweg_kernels::{Buffer, isa, threads};
 use timing::best;
 
-/// Name, batch, input channels, output channels, size of the image, kernel, stride, padding.
-const LAYERS: &[(&str, [usize; 7])] = &[
-    ("small cnn, first", [64, 1, 32, 28, 3, 1, 0]),
-    ("small cnn, second", [64, 32, 64, 26, 3, 1, 0]),
-    ("resnet, first", [32, 3, 64, 32, 3, 1, 1]),
-    ("resnet, 64", [32, 64, 64, 32, 3, 1, 1]),
-    ("resnet, 128", [32, 128, 128, 16, 3, 1, 1]),
-    ("resnet, 256", [32, 256, 256, 8, 3, 1, 1]),
-    ("resnet, 512", [32, 512, 512, 4, 3, 1, 1]),
-    ("resnet, 64 to 128", [32, 64, 128, 32, 3, 2, 1]),
-    ("resnet, 1x1", [32, 64, 128, 32, 1, 2, 0]),
-    ("1x1", [32, 128, 128, 16, 1, 1, 0]),
-    ("5x5", [64, 6, 16, 14, 5, 1, 0]),
+/// Name, batch, input channels, output channels, size of the image, kernel, stride, padding, groups.
+const LAYERS: &[(&str, [usize; 8])] = &[
+    ("small cnn, first", [64, 1, 32, 28, 3, 1, 0, 1]),
+    ("small cnn, second", [64, 32, 64, 26, 3, 1, 0, 1]),
+    ("resnet, first", [32, 3, 64, 32, 3, 1, 1, 1]),
+    ("resnet, 64", [32, 64, 64, 32, 3, 1, 1, 1]),
+    ("resnet, 128", [32, 128, 128, 16, 3, 1, 1, 1]),
+    ("resnet, 256", [32, 256, 256, 8, 3, 1, 1, 1]),
+    ("resnet, 512", [32, 512, 512, 4, 3, 1, 1, 1]),
+    ("resnet, 64 to 128", [32, 64, 128, 32, 3, 2, 1, 1]),
+    ("resnet, 128 to 256", [32, 128, 256, 16, 3, 2, 1, 1]),
+    ("resnet, 256 to 512", [32, 256, 512, 8, 3, 2, 1, 1]),
+    ("resnet, 64 to 128 1x1", [32, 64, 128, 32, 1, 2, 0, 1]),
+    ("resnet, 128 to 256 1x1", [32, 128, 256, 16, 1, 2, 0, 1]),
+    ("resnet, 256 to 512 1x1", [32, 256, 512, 8, 1, 2, 0, 1]),
+    ("1x1", [32, 128, 128, 16, 1, 1, 0, 1]),
+    ("5x5", [64, 6, 16, 14, 5, 1, 0, 1]),
+    ("few channels", [64, 8, 8, 32, 3, 1, 1, 1]),
+    ("some channels", [64, 16, 16, 32, 3, 1, 1, 1]),
+    ("depthwise 3x3", [32, 64, 64, 32, 3, 1, 1, 64]),
+    ("depthwise 3x3 /2", [32, 64, 64, 32, 3, 2, 1, 64]),
+    ("groups 4", [32, 64, 64, 32, 3, 1, 1, 4]),
 ];
 
 fn main() {
-    let filter = std::env::args().skip(1).find(|a| !a.starts_with('-')).unwrap_or_default();
+    let mut words = std::env::args().skip(1).filter(|a| !a.starts_with('-'));
+    let filter = words.next().unwrap_or_default();
+    let chosen: Vec<Algorithm> = words
+        .map(|name| Algorithm::from_name(&name).unwrap_or_else(|| panic!("no algorithm is called {name:?}")))
+        .collect();
     let most = threads::threads();
+    let peaks = [1, most].map(peak);
     println!(
-        "instruction set {}; ms (GFLOP/s) forward, input gradient, weight gradient",
-        isa::detect().name()
+        "instruction set {}, peak {:.0} GFLOP/s with 1 thread, {:.0} with {most}",
+        isa::detect().name(),
+        peaks[0] / 1e9,
+        peaks[1] / 1e9
     );
-    for &(name, [batch, in_channels, out_channels, size, kernel, stride, padding]) in LAYERS {
+    println!("ms, GFLOP/s and % of the peak: forward, input gradient, weight gradient");
+    for &(name, [batch, in_channels, out_channels, size, kernel, stride, padding, groups]) in LAYERS {
         if !name.contains(&filter) {
             continue;
         }
@@ -45,16 +65,18 @@ fn main() {
             stride: [stride; 2],
             padding: [padding; 2],
             dilation: [1, 1],
-            groups: 1,
+            groups,
         };
-        for count in [1, most] {
+        for (count, peak) in [1, most].into_iter().zip(peaks) {
             threads::set_threads(count);
-            println!("{name:20} {count} threads {}", passes(&layer));
+            for &algorithm in if chosen.is_empty() { &[Algorithm::Auto] } else { &chosen[..] } {
+                println!("{name:22} {:6} {count} {}", algorithm.name(), passes(&layer, algorithm, peak));
+            }
         }
     }
 }
 
-fn passes(s: &Conv2d) -> String {
+fn passes(s: &Conv2d, algorithm: Algorithm, peak: f64) -> String {
     let alone = threads::threads() == 1;
     let [nx, nw, ny] = s.lens();
     let flops = 2.0 * ny as f64 * (nw / s.out_channels) as f64;
@@ -63,9 +85,28 @@ fn passes(s: &Conv2d) -> String {
         buffer.as_mut_slice::<f32>().iter_mut().enumerate().for_each(|(i, x)| *x = (i % 13) as f32 - 6.0);
         buffer
     };
-    let (mut x, mut w, mut y) = (numbers(nx), numbers(nw), numbers(ny));
-    let forward = best(alone, || conv2d(s, x.as_slice(), w.as_slice(), None, y.as_mut_slice::<f32>()));
-    let input = best(alone, || conv2d_input_grad(s, y.as_slice(), w.as_slice(), x.as_mut_slice::<f32>()));
-    let weight = best(alone, || conv2d_weight_grad(s, x.as_slice(), y.as_slice(), w.as_mut_slice::<f32>()));
-    [forward, input, weight].map(|time| format!("{:7.2} ({:5.1})", time * 1e3, flops / time / 1e9)).join("  ")
+    let (x, w, dy) = (numbers(nx), numbers(nw), numbers(ny));
+    let (x, w, dy) = (x.as_slice::<f32>(), w.as_slice::<f32>(), dy.as_slice::<f32>());
+    let (mut y, mut dx, mut dw) = (numbers(ny), numbers(nx), numbers(nw));
+    let (y, dx, dw) = (y.as_mut_slice::<f32>(), dx.as_mut_slice::<f32>(), dw.as_mut_slice::<f32>());
+    let forward = best(alone, || conv2d(s, algorithm, x, w, None, y));
+    let input = best(alone, || conv2d_input_grad(s, algorithm, dy, w, dx));
+    let weight = best(alone, || conv2d_weight_grad(s, algorithm, x, dy, dw));
+    let show = |time: f64| {
+        let rate = flops / time;
+        format!("{:8.3} {:6.1} {:4.0} %", time * 1e3, rate / 1e9, 100.0 * rate / peak)
+    };
+    [forward, input, weight].map(show).join("  ")
+}
+
+/// The most floating-point operations per second that `count` cores do.
+fn peak(count: usize) -> f64 {
+    threads::set_threads(count);
+    let operations = multiply_adds() * count;
+    let time = best(count == 1, || {
+        threads::for_each(count, &|_| {
+            multiply_adds();
+        });
+    });
+    operations as f64 / time
 }

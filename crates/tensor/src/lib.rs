@@ -39,6 +39,7 @@ mod value;
 
 pub use autograd::{Create, Grad, Gradients, Leaf, LeafId, grad, grad_from, no_grad};
 pub use backend::{Backend, CustomKernel, Device, HostArray, HostArrayMut, Kernel, Out, Storage, View};
+pub use cpu::{convolution, set_convolution};
 pub use dtype::{DType, Element};
 pub use layout::Layout;
 pub use op::{MultiOp, Op, OpError, Saved, Spec, apply, apply_multi, try_apply};
@@ -53,6 +54,8 @@ pub use shape::{Axes, AxisSet, MAX_RANK, Shape};
 pub use tensor::Tensor;
 
 pub use talweg_kernels::update as update_rules;
+
+pub use talweg_kernels::conv::Algorithm as ConvAlgorithm;
 
 pub use talweg_kernels::buffer::{Stats as PoolStats, stats as pool_stats};
 pub use talweg_kernels::threads::{set_threads, threads};

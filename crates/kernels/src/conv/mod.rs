@@ -4,7 +4,11 @@
 //! output pixel, the input pixel that the tap sees (zero in the padding). Columns are never written out as a whole:
 //! panels of them are made, from a small copy of the image with its padding, where the product needs them. Only
 //! convolutions of several groups, and input gradients of strided ones, go through whole columns of one image.
+//!
+//! Kernels of 3x3 pixels with stride 1 can instead be computed with fewer multiplications, in single precision; see
+//! [`Algorithm`].
 
+mod algorithm;
 mod columns;
 mod factors;
 mod frame;
@@ -12,8 +16,12 @@ mod grouped;
 mod passes;
 #[cfg(test)]
 mod tests;
+mod winograd;
+
+pub use algorithm::Algorithm;
 
 use crate::Float;
+use crate::float::FloatKind;
 
 /// The sizes of a convolution; all pairs are (rows, columns).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,7 +133,7 @@ impl Conv2d {
 /// # Panics
 /// If a slice has the wrong length, channels do not fall into groups, or a kernel, stride or dilation is 0.
 #[track_caller]
-pub fn conv2d<T: Float>(s: &Conv2d, x: &[T], w: &[T], bias: Option<&[T]>, y: &mut [T]) {
+pub fn conv2d<T: Float>(s: &Conv2d, algorithm: Algorithm, x: &[T], w: &[T], bias: Option<&[T]>, y: &mut [T]) {
     s.check("conv2d", x.len(), w.len(), y.len());
     if let Some(bias) = bias {
         let out = s.out_channels;
@@ -134,7 +142,9 @@ pub fn conv2d<T: Float>(s: &Conv2d, x: &[T], w: &[T], bias: Option<&[T]>, y: &mu
     if y.is_empty() {
         return;
     }
-    if s.groups == 1 && s.taps() > 0 {
+    if let Some(tile) = algorithm.tile::<T>(s) {
+        winograd::forward(tile, s, single(x), single(w), bias.map(single), single_mut(y));
+    } else if s.groups == 1 && s.taps() > 0 {
         passes::forward(s, x, w, bias, y);
     } else {
         grouped::forward(s, x, w, bias, y);
@@ -146,10 +156,13 @@ pub fn conv2d<T: Float>(s: &Conv2d, x: &[T], w: &[T], bias: Option<&[T]>, y: &mu
 /// # Panics
 /// As [`conv2d`].
 #[track_caller]
-pub fn conv2d_input_grad<T: Float>(s: &Conv2d, dy: &[T], w: &[T], dx: &mut [T]) {
+pub fn conv2d_input_grad<T: Float>(s: &Conv2d, algorithm: Algorithm, dy: &[T], w: &[T], dx: &mut [T]) {
     s.check("conv2d_input_grad", dx.len(), w.len(), dy.len());
     if dx.is_empty() {
         return;
+    }
+    if let Some((tile, turned)) = algorithm.tile::<T>(s).zip(winograd::turned(s)) {
+        return winograd::input_grad(tile, &turned, single(dy), single(w), single_mut(dx));
     }
     match s.turned().filter(|turned| turned.taps() > 0) {
         Some(turned) => passes::forward(&turned, dy, &passes::turn(s, w), None, dx),
@@ -162,16 +175,32 @@ pub fn conv2d_input_grad<T: Float>(s: &Conv2d, dy: &[T], w: &[T], dx: &mut [T]) 
 /// # Panics
 /// As [`conv2d`].
 #[track_caller]
-pub fn conv2d_weight_grad<T: Float>(s: &Conv2d, x: &[T], dy: &[T], dw: &mut [T]) {
+pub fn conv2d_weight_grad<T: Float>(s: &Conv2d, algorithm: Algorithm, x: &[T], dy: &[T], dw: &mut [T]) {
     s.check("conv2d_weight_grad", x.len(), dw.len(), dy.len());
     if dw.is_empty() {
         return;
     }
     if dy.is_empty() {
         dw.fill(T::ZERO);
+    } else if let Some(tile) = algorithm.tile::<T>(s) {
+        winograd::weight_grad(tile, s, single(x), single(dy), single_mut(dw));
     } else if s.groups == 1 {
         passes::weight_grad(s, x, dy, dw);
     } else {
         grouped::weight_grad(s, x, dy, dw);
     }
+}
+
+/// Numbers that are known to be `f32`, as such.
+fn single<T: Float>(x: &[T]) -> &[f32] {
+    assert!(T::KIND == FloatKind::F32);
+    // SAFETY: the type is `f32`.
+    unsafe { std::slice::from_raw_parts(x.as_ptr().cast(), x.len()) }
+}
+
+/// As [`single`], to be written.
+fn single_mut<T: Float>(x: &mut [T]) -> &mut [f32] {
+    assert!(T::KIND == FloatKind::F32);
+    // SAFETY: the type is `f32`.
+    unsafe { std::slice::from_raw_parts_mut(x.as_mut_ptr().cast(), x.len()) }
 }

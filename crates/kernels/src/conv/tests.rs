@@ -1,4 +1,6 @@
 use super::*;
+use crate::dispatch::tests::with_each_isa;
+use crate::threads::{set_threads, threads};
 use proptest::prelude::*;
 
 const PLAIN: Conv2d = Conv2d {
@@ -56,7 +58,7 @@ fn for_products(s: &Conv2d, mut f: impl FnMut(usize, usize, usize)) {
 }
 
 /// Compares all three passes with the definition.
-fn check<T: Float>(s: &Conv2d) {
+fn check<T: Float>(s: &Conv2d, algorithm: Algorithm) {
     let [nx, nw, ny] = s.lens();
     let cast = |x: &[f64]| -> Vec<T> { x.iter().map(|&x| T::from_f64(x)).collect() };
     let exact = |x: &[T]| -> Vec<f64> { x.iter().map(|x| x.to_f64()).collect() };
@@ -71,25 +73,29 @@ fn check<T: Float>(s: &Conv2d) {
         dx[ix] += dy[iy] * w[iw];
         dw[iw] += dy[iy] * x[ix];
     });
+    // Errors grow like the root of the number of terms, at most some thousands here; the transforms of F4 multiply them.
+    let bound = if algorithm == Algorithm::F4 { 256.0 } else { 32.0 } * T::EPSILON.to_f64();
     let nan = T::NAN;
     let (mut ty, mut tdx, mut tdw) = (vec![nan; ny], vec![nan; nx], vec![nan; nw]);
-    conv2d(s, &tx, &tw, Some(&tb), &mut ty);
-    conv2d_input_grad(s, &tdy, &tw, &mut tdx);
-    conv2d_weight_grad(s, &tx, &tdy, &mut tdw);
+    conv2d(s, algorithm, &tx, &tw, Some(&tb), &mut ty);
+    conv2d_input_grad(s, algorithm, &tdy, &tw, &mut tdx);
+    conv2d_weight_grad(s, algorithm, &tx, &tdy, &mut tdw);
     for (name, got, expected) in [("y", &ty, &y), ("dx", &tdx, &dx), ("dw", &tdw, &dw)] {
-        // Errors grow like the root of the number of terms, at most some thousands here.
         let size = expected.iter().fold(1.0f64, |m, x| m.max(x.abs()));
         for (i, (g, e)) in got.iter().zip(expected).enumerate() {
             let error = (g.to_f64() - e).abs();
-            assert!(error <= 32.0 * T::EPSILON.to_f64() * size, "{s:?}: {name}[{i}] = {g}, expected {e}");
+            assert!(
+                error <= bound * size,
+                "{s:?} {algorithm:?}: {name}[{i}] = {g}, expected {e}: {error} off"
+            );
         }
     }
     let mut without = vec![nan; ny];
-    conv2d(s, &tx, &tw, None, &mut without);
+    conv2d(s, algorithm, &tx, &tw, None, &mut without);
     let size = y.iter().fold(1.0f64, |m, x| m.max(x.abs()));
     for (i, (g, e)) in without.iter().zip(&y).enumerate() {
         let error = (g.to_f64() - (e - bias[i / pixels % s.out_channels])).abs();
-        assert!(error <= 32.0 * T::EPSILON.to_f64() * size, "{s:?}: y[{i}] without bias is {error} off");
+        assert!(error <= bound * size, "{s:?} {algorithm:?}: y[{i}] without bias is {error} off");
     }
 }
 
@@ -97,7 +103,7 @@ fn check<T: Float>(s: &Conv2d) {
 fn one_small_image_by_hand() {
     let x = [1.0f32, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0];
     let mut y = [0.0; 4];
-    conv2d(&PLAIN, &x, &[1.0, 0.0, 0.0, -1.0], Some(&[0.5]), &mut y);
+    conv2d(&PLAIN, Algorithm::Auto, &x, &[1.0, 0.0, 0.0, -1.0], Some(&[0.5]), &mut y);
     assert_eq!(y, [-3.5; 4]);
 }
 
@@ -116,8 +122,95 @@ prop_compose! {
 proptest! {
     #[test]
     fn all_passes_by_definition(s in sizes(), double: bool) {
-        if double { check::<f64>(&s) } else { check::<f32>(&s) }
+        if double { check::<f64>(&s, Algorithm::Auto) } else { check::<f32>(&s, Algorithm::Auto) }
     }
+
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+    #[test]
+    fn transformed_tiles_by_definition(
+        batch in 1usize..5, channels in (1usize..40, 1usize..40), image in (1usize..16, 1usize..16), p in (0usize..5, 0usize..5),
+    ) {
+        let s = Conv2d {
+            batch, in_channels: channels.0, out_channels: channels.1, height: image.0, width: image.1,
+            kernel: [3, 3], padding: [p.0, p.1], ..PLAIN
+        };
+        with_each_isa(|_| {
+            check::<f32>(&s, Algorithm::F4);
+            check::<f32>(&s, Algorithm::F2);
+        });
+    }
+}
+
+/// Standard normal numbers.
+fn normal(len: usize, seed: u64) -> Vec<f32> {
+    let mut x = vec![0.0; len];
+    crate::random::normal(seed, 0, 0, 0.0, 1.0, &mut x);
+    x
+}
+
+/// The layers of ResNet-18 for small images and the second layer of a small network, in batches of `batch`.
+fn three_by_three(batch: usize) -> impl Iterator<Item = Conv2d> {
+    let layers = [[64, 64, 32, 1], [128, 128, 16, 1], [256, 256, 8, 1], [512, 512, 4, 1], [32, 64, 26, 0]];
+    layers.into_iter().map(move |[in_channels, out_channels, size, padding]| Conv2d {
+        batch,
+        in_channels,
+        out_channels,
+        height: size,
+        width: size,
+        kernel: [3, 3],
+        padding: [padding; 2],
+        ..PLAIN
+    })
+}
+
+#[test]
+fn errors_of_transformed_tiles() {
+    for s in three_by_three(2) {
+        let [nx, nw, ny] = s.lens();
+        let (x, w, dy) = (normal(nx, 1), normal(nw, 2), normal(ny, 3));
+        let [x64, w64, dy64] = [&x, &w, &dy].map(|x| x.iter().map(|&x| f64::from(x)).collect::<Vec<_>>());
+        let (mut y64, mut dx64, mut dw64) = (vec![0.0; ny], vec![0.0; nx], vec![0.0; nw]);
+        conv2d(&s, Algorithm::Direct, &x64, &w64, None, &mut y64);
+        conv2d_input_grad(&s, Algorithm::Direct, &dy64, &w64, &mut dx64);
+        conv2d_weight_grad(&s, Algorithm::Direct, &x64, &dy64, &mut dw64);
+        for (algorithm, bound) in [(Algorithm::F4, 2e-5), (Algorithm::F2, 5e-6)] {
+            let (mut y, mut dx, mut dw) = (vec![0.0; ny], vec![0.0; nx], vec![0.0; nw]);
+            conv2d(&s, algorithm, &x, &w, None, &mut y);
+            conv2d_input_grad(&s, algorithm, &dy, &w, &mut dx);
+            conv2d_weight_grad(&s, algorithm, &x, &dy, &mut dw);
+            for (name, got, exact) in [("y", &y, &y64), ("dx", &dx, &dx64), ("dw", &dw, &dw64)] {
+                let rms = (exact.iter().map(|x| x * x).sum::<f64>() / exact.len() as f64).sqrt();
+                let most = got.iter().zip(exact).map(|(&g, e)| (f64::from(g) - e).abs()).fold(0.0, f64::max);
+                assert!(
+                    most <= bound * rms,
+                    "{s:?} {algorithm:?}: {name} is {:.1e} of its rms off",
+                    most / rms
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn transformed_tiles_do_not_depend_on_threads() {
+    let before = threads();
+    for s in three_by_three(9) {
+        let [nx, nw, ny] = s.lens();
+        let (x, w, dy) = (normal(nx, 1), normal(nw, 2), normal(ny, 3));
+        let results = [1, 2, 3].map(|count| {
+            set_threads(count);
+            let (mut y, mut dx, mut dw) = (vec![0.0; ny], vec![0.0; nx], vec![0.0; nw]);
+            conv2d(&s, Algorithm::F4, &x, &w, None, &mut y);
+            conv2d_input_grad(&s, Algorithm::F4, &dy, &w, &mut dx);
+            conv2d_weight_grad(&s, Algorithm::F4, &x, &dy, &mut dw);
+            [y, dx, dw]
+        });
+        assert!(results.iter().all(|r| r == &results[0]), "{s:?}");
+    }
+    set_threads(before);
 }
 
 #[test]
@@ -149,8 +242,8 @@ fn usual_layers() {
         },
         Conv2d { in_channels: 12, out_channels: 12, groups: 12, padding: [1, 1], ..image },
     ] {
-        check::<f32>(&s);
-        check::<f64>(&s);
+        check::<f32>(&s, Algorithm::Auto);
+        check::<f64>(&s, Algorithm::Auto);
     }
 }
 
@@ -158,11 +251,11 @@ fn usual_layers() {
 #[should_panic(expected = "conv2d: 3 input and 4 output channels do not fall into 2 groups")]
 fn channels_must_fall_into_groups() {
     let s = Conv2d { in_channels: 3, out_channels: 4, groups: 2, ..PLAIN };
-    conv2d(&s, &[0.0f32; 27], &[0.0; 16], None, &mut [0.0; 16]);
+    conv2d(&s, Algorithm::Auto, &[0.0f32; 27], &[0.0; 16], None, &mut [0.0; 16]);
 }
 
 #[test]
 #[should_panic(expected = "conv2d_weight_grad: y has 3 items")]
 fn a_wrong_length_is_refused() {
-    conv2d_weight_grad(&PLAIN, &[0.0f32; 9], &[0.0; 3], &mut [0.0; 4]);
+    conv2d_weight_grad(&PLAIN, Algorithm::Auto, &[0.0f32; 9], &[0.0; 3], &mut [0.0; 4]);
 }

@@ -13,7 +13,7 @@ use crate::Float;
 ///
 /// The functions may only be called where the instructions exist, and with pointers that are valid as their
 /// namesakes in [`tile`](super::tile) and [`pack`](super::pack) demand.
-pub(super) trait Machine: 'static {
+pub(crate) trait Machine: 'static {
     type Item: Float;
     type V: Vector<Item = Self::Item>;
     /// Rows and vectors of a tile.
@@ -61,7 +61,7 @@ macro_rules! machine {
         rows $($r:literal)*, depth $depth:literal, block $block_rows:literal x $block_cols:literal,
         $(features $features:literal)?
     ) => {
-        pub(super) struct $name;
+        pub(crate) struct $name;
 
         impl $name {
             $(#[target_feature(enable = $features)])?

@@ -2,7 +2,7 @@
 
 mod direct;
 mod large;
-mod machine;
+pub(crate) mod machine;
 mod operand;
 mod pack;
 mod product;
@@ -13,9 +13,12 @@ mod vector;
 mod tests;
 
 pub(crate) use large::{Factor, Lanes, Large, LargeEpilogue};
+pub(crate) use machine::Machine;
 pub use operand::Mat;
 pub(crate) use pack::{Block, Packer, panel_len};
 pub(crate) use product::Multiply;
+pub(crate) use tile::{Left, Out};
+pub(crate) use vector::Vector;
 
 use crate::Float;
 use crate::dispatch::isa;

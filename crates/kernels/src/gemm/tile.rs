@@ -3,34 +3,34 @@
 use super::vector::{Vector, prefetch};
 
 /// Where a tile goes and what happens to it on the way.
-pub(super) struct Out<T> {
+pub(crate) struct Out<T> {
     /// Its first item.
-    pub(super) c: *mut T,
-    pub(super) row_stride: usize,
+    pub(crate) c: *mut T,
+    pub(crate) row_stride: usize,
     /// Columns that exist; the tile may be wider.
-    pub(super) cols: usize,
+    pub(crate) cols: usize,
     /// Whether the sum is added to the old items.
-    pub(super) add: bool,
+    pub(crate) add: bool,
     /// The first of `cols` numbers to add to every row, or null.
-    pub(super) bias: *const T,
+    pub(crate) bias: *const T,
     /// The first of as many numbers as there are rows, to add to the items of each, or null.
-    pub(super) row_bias: *const T,
-    pub(super) relu: bool,
+    pub(crate) row_bias: *const T,
+    pub(crate) relu: bool,
 }
 
 /// The left factor of a tile: item (i, p) is at `start + i * row + p * step`.
 #[derive(Clone, Copy)]
-pub(super) struct Left<T> {
-    pub(super) start: *const T,
-    pub(super) row: usize,
-    pub(super) step: usize,
+pub(crate) struct Left<T> {
+    pub(crate) start: *const T,
+    pub(crate) row: usize,
+    pub(crate) step: usize,
 }
 
 /// The right factor of a tile: item (p, j) is at `start + p * step + j`.
 #[derive(Clone, Copy)]
-pub(super) struct Right<T> {
-    pub(super) start: *const T,
-    pub(super) step: usize,
+pub(crate) struct Right<T> {
+    pub(crate) start: *const T,
+    pub(crate) step: usize,
 }
 
 /// A tile of R rows and N vectors of columns: the sum over `depth` products of a column of `a` with a row of `b`.

@@ -11,7 +11,7 @@ use crate::Float;
 /// All functions are `unsafe` because they may only run on a processor that has the instructions of the implementing
 /// type, and must be inlined into a function compiled for them; the pointers must be valid for what they read or
 /// write (no alignment needed).
-pub(super) trait Vector: Copy {
+pub(crate) trait Vector: Copy {
     type Item: Float;
     const LANES: usize;
 
@@ -27,6 +27,8 @@ pub(super) trait Vector: Copy {
     /// `self * b + c`
     unsafe fn mul_add(self, b: Self, c: Self) -> Self;
     unsafe fn add(self, b: Self) -> Self;
+    unsafe fn sub(self, b: Self) -> Self;
+    unsafe fn mul(self, b: Self) -> Self;
     /// `max(self, 0)` where NaN stays NaN.
     unsafe fn relu(self) -> Self;
     /// Reads LANES items from each of the first `rows` (at most LANES) rows at distance `stride` and writes their
@@ -42,7 +44,7 @@ pub(super) trait Vector: Copy {
 
 /// Plain arrays, which the compiler turns into the baseline vectors of the target.
 #[derive(Clone, Copy)]
-pub(super) struct Plain<T>([T; 4]);
+pub(crate) struct Plain<T>([T; 4]);
 
 impl<T: Float> Vector for Plain<T> {
     type Item = T;
@@ -93,6 +95,14 @@ impl<T: Float> Vector for Plain<T> {
     #[inline(always)]
     unsafe fn add(self, b: Self) -> Self {
         Plain(std::array::from_fn(|i| self.0[i] + b.0[i]))
+    }
+    #[inline(always)]
+    unsafe fn sub(self, b: Self) -> Self {
+        Plain(std::array::from_fn(|i| self.0[i] - b.0[i]))
+    }
+    #[inline(always)]
+    unsafe fn mul(self, b: Self) -> Self {
+        Plain(std::array::from_fn(|i| self.0[i] * b.0[i]))
     }
     #[inline(always)]
     unsafe fn relu(self) -> Self {

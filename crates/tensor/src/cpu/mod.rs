@@ -14,6 +14,8 @@ mod reduce;
 mod softmax;
 mod update;
 
+pub use conv2d::{convolution, set_convolution};
+
 use talweg_kernels::{Buffer, Pod};
 
 use crate::backend::{Backend, HostArray, HostArrayMut, Kernel, Out, Storage, View};

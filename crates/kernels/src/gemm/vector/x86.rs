@@ -8,7 +8,7 @@ use std::arch::x86_64::*;
 
 /// The methods that differ between the types by the names of their instructions only.
 macro_rules! plain_methods {
-    ($t:ty, $zero:ident, $splat:ident, $load:ident, $store:ident, $fma:ident, $add:ident, $max:ident) => {
+    ($t:ty, $zero:ident, $splat:ident, $load:ident, $store:ident, $fma:ident, $add:ident, $sub:ident, $mul:ident, $max:ident) => {
         #[inline(always)]
         unsafe fn zero() -> Self {
             // SAFETY: the caller vouches for the instructions.
@@ -40,6 +40,16 @@ macro_rules! plain_methods {
             unsafe { $add(self, b) }
         }
         #[inline(always)]
+        unsafe fn sub(self, b: Self) -> Self {
+            // SAFETY: the caller vouches for the instructions.
+            unsafe { $sub(self, b) }
+        }
+        #[inline(always)]
+        unsafe fn mul(self, b: Self) -> Self {
+            // SAFETY: the caller vouches for the instructions.
+            unsafe { $mul(self, b) }
+        }
+        #[inline(always)]
         unsafe fn relu(self) -> Self {
             // The instruction returns its second operand if either is NaN.
             // SAFETY: the caller vouches for the instructions.
@@ -62,6 +72,8 @@ impl Vector for __m256 {
         _mm256_storeu_ps,
         _mm256_fmadd_ps,
         _mm256_add_ps,
+        _mm256_sub_ps,
+        _mm256_mul_ps,
         _mm256_max_ps
     );
 
@@ -136,6 +148,8 @@ impl Vector for __m256d {
         _mm256_storeu_pd,
         _mm256_fmadd_pd,
         _mm256_add_pd,
+        _mm256_sub_pd,
+        _mm256_mul_pd,
         _mm256_max_pd
     );
 
@@ -190,6 +204,8 @@ impl Vector for __m512 {
         _mm512_storeu_ps,
         _mm512_fmadd_ps,
         _mm512_add_ps,
+        _mm512_sub_ps,
+        _mm512_mul_ps,
         _mm512_max_ps
     );
 
@@ -253,6 +269,8 @@ impl Vector for __m512d {
         _mm512_storeu_pd,
         _mm512_fmadd_pd,
         _mm512_add_pd,
+        _mm512_sub_pd,
+        _mm512_mul_pd,
         _mm512_max_pd
     );
 

@@ -10,6 +10,7 @@
 //! - **Memory is only read and written inside the slices that were passed in.** A wrong length panics with a message
 //!   that names both lengths.
 
+pub mod attention;
 pub mod buffer;
 pub mod conv;
 mod dispatch;

@@ -110,6 +110,23 @@ pub fn dropout<T: Float>(seed: u64, stream: u64, offset: u64, p: f64, x: &[T], o
     });
 }
 
+/// The factors by which [`dropout`] multiplies its elements from number `from` on, 0 or 1 / (1 - p); `from` must be a
+/// multiple of 4.
+pub(crate) fn dropout_factors<T: Float>(
+    [seed, stream, offset]: [u64; 3],
+    p: f64,
+    from: usize,
+    out: &mut [T],
+) {
+    debug_assert!(from.is_multiple_of(4), "counters have four words each");
+    if p == 1.0 {
+        return out.fill(T::ZERO);
+    }
+    out.fill(T::ONE);
+    let place = Place { seed, stream, offset }.plus((from / 4) as u64);
+    dropout_part::<T>(place, threshold(p), T::from_f64(1.0 / (1.0 - p)), out);
+}
+
 impl Place {
     /// The place after `n` elements of a type; `n` is whole counters.
     fn after<T: Float>(self, n: usize) -> Place {

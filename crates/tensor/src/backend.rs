@@ -13,7 +13,9 @@ use talweg_kernels::pool2d::Pool2d;
 
 use crate::dtype::DType;
 use crate::layout::Layout;
-use crate::ops::{ArgReduce, Binary, Compare, CrossEntropyKernel, NormKernel, Reduce, Unary, Update};
+use crate::ops::{
+    ArgReduce, AttentionKernel, Binary, Compare, CrossEntropyKernel, NormKernel, Reduce, Unary, Update,
+};
 use crate::random::Draw;
 use crate::shape::{AxisSet, Shape};
 
@@ -181,6 +183,14 @@ pub enum Kernel {
     BatchNorm(NormKernel),
     /// Its gradient: as `LayerNormGrad`.
     BatchNormGrad(NormKernel),
+    /// Attention: inputs `q`, `k` and `v`, `[b, heads, positions, size]`, and, if there, the mask, `[b, heads, queries,
+    /// keys]`; outputs the result `[b, queries, heads, size]`, and the logarithm of each query's sum of exponentials,
+    /// `[b, heads, queries]`, +∞ where no key is visible.
+    Attention(AttentionKernel),
+    /// Its gradient: inputs `q`, `k`, `v`, the two outputs, the result's gradient `[b, heads, queries, size]` and, if
+    /// there, the mask; outputs the gradients of `q`, `k` and `v`, `[b, positions, heads, size]`, or a single one with
+    /// the three side by side, `[b, positions, all heads size]`.
+    AttentionGrad(AttentionKernel),
     /// Elements 0 with probability `p`, else over `1 - p`, by the random bits from a place on.
     Dropout {
         /// The probability.

@@ -44,9 +44,10 @@ pub use dtype::{DType, Element};
 pub use layout::Layout;
 pub use op::{MultiOp, Op, OpError, Saved, Spec, apply, apply_multi, try_apply};
 pub use ops::{
-    ArgReduce, BatchNormOutput, Binary, BinaryCrossEntropyOptions, BinaryCrossEntropyWithLogitsOptions,
-    Compare, Conv2dOptions, CrossEntropyKernel, CrossEntropyOptions, NllLossOptions, NormKernel,
-    Pool2dOptions, Reduce, Reduction, Unary, Update,
+    ArgReduce, AttentionDropout, AttentionKernel, AttentionOptions, BatchNormOutput, Binary,
+    BinaryCrossEntropyOptions, BinaryCrossEntropyWithLogitsOptions, Compare, Conv2dOptions,
+    CrossEntropyKernel, CrossEntropyOptions, NllLossOptions, NormKernel, Pool2dOptions, Reduce, Reduction,
+    Unary, Update,
 };
 pub use param::{Buffer, Param};
 pub use random::{Distribution, Draw, Rng};

@@ -7,6 +7,7 @@ mod operand;
 mod pack;
 mod product;
 mod tile;
+mod tiles;
 mod vector;
 
 #[cfg(test)]
@@ -19,6 +20,7 @@ pub(crate) use pack::{Block, Packer, panel_len};
 pub(crate) use product::Multiply;
 pub(crate) use tile::{Left, Out};
 pub(crate) use vector::Vector;
+pub(crate) use tiles::{Strided, Target, Tiles};
 
 use crate::Float;
 use crate::dispatch::isa;

@@ -7,6 +7,7 @@ use super::direct::{direct, is_direct};
 use super::large::{Lanes, Large, LargeEpilogue, large};
 use super::machine::{self, Machine};
 use super::tile::{Left, Out};
+use super::tiles::Tiles;
 use super::{Activation, Epilogue, Mat};
 use crate::elementwise::{Map, map_in_place};
 use crate::{Float, Isa, Lane};
@@ -40,6 +41,11 @@ pub trait Multiply: Sized + Copy {
     /// # Safety
     /// As [`Multiply::multiply`].
     unsafe fn multiply_factors(isa: Isa, product: &Large<Self>);
+
+    /// The tiles of the instruction set `isa`.
+    fn tiles(isa: Isa) -> Tiles<Self>
+    where
+        Self: 'static;
 }
 
 /// Calls a function for the machine of an instruction set.
@@ -66,6 +72,16 @@ macro_rules! multiply {
             unsafe fn multiply_factors(isa: Isa, product: &Large<Self>) {
                 // SAFETY: as the caller's.
                 unsafe { on_machine!(isa, large(product), $baseline, $avx2, $avx512) }
+            }
+
+            fn tiles(isa: Isa) -> Tiles<Self> {
+                match isa {
+                    #[cfg(target_arch = "x86_64")]
+                    Isa::Avx512 => Tiles::of::<machine::$avx512>(),
+                    #[cfg(target_arch = "x86_64")]
+                    Isa::Avx2 => Tiles::of::<machine::$avx2>(),
+                    _ => Tiles::of::<machine::$baseline>(),
+                }
             }
         }
     };

@@ -1,9 +1,11 @@
 //! Layers: modules that make a tensor of another.
 
 mod activation;
+mod attention;
 mod batch_norm;
 mod conv2d;
 mod dropout;
+mod embedding;
 mod flatten;
 mod layer;
 mod layer_norm;
@@ -12,11 +14,14 @@ mod pool2d;
 mod sequential;
 mod size2d;
 mod softmax;
+mod transformer;
 
 pub use activation::{Gelu, Identity, Relu, Sigmoid, Tanh};
+pub use attention::MultiHeadAttention;
 pub use batch_norm::{BatchNorm1d, BatchNorm2d};
 pub use conv2d::Conv2d;
 pub use dropout::Dropout;
+pub use embedding::{Embedding, Positions};
 pub use flatten::Flatten;
 pub use layer::Layer;
 pub use layer_norm::LayerNorm;
@@ -25,3 +30,4 @@ pub use pool2d::{AvgPool2d, MaxPool2d};
 pub use sequential::Sequential;
 pub use size2d::Size2d;
 pub use softmax::{LogSoftmax, Softmax};
+pub use transformer::{FeedForward, NormOrder, Residual, TransformerBlock};

@@ -1,5 +1,6 @@
 //! The processor as a device: turns views into slices and calls the kernels.
 
+mod attention;
 mod binary_cross_entropy;
 mod conv2d;
 mod copy;
@@ -125,6 +126,8 @@ impl Backend for Cpu {
             Kernel::LayerNormGrad(n, s) => norm::layer_norm_grad(*n, s, inputs, outputs),
             Kernel::BatchNorm(s) => norm::batch_norm(s, inputs, outputs),
             Kernel::BatchNormGrad(s) => norm::batch_norm_grad(s, inputs, outputs),
+            Kernel::Attention(s) => attention::attention(s, inputs, outputs),
+            Kernel::AttentionGrad(s) => attention::attention_grad(s, inputs, outputs),
             Kernel::Dropout { p, seed, stream, offset } => {
                 dropout::dropout(*p, [*seed, *stream, *offset], &inputs[0], out)
             }

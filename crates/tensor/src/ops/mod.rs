@@ -1,5 +1,6 @@
 //! The operations: a file for each or for a family, with method, documentation, shape rule, derivative and cases.
 
+mod attention;
 mod batch_norm;
 mod binary;
 mod binary_cross_entropy;
@@ -24,6 +25,7 @@ mod softmax;
 mod unary;
 mod update;
 
+pub use attention::{AttentionDropout, AttentionKernel, AttentionOptions};
 pub use batch_norm::BatchNormOutput;
 pub use binary::Binary;
 pub use binary_cross_entropy::{BinaryCrossEntropyOptions, BinaryCrossEntropyWithLogitsOptions};

@@ -15,6 +15,7 @@ import losses
 import models
 import optimizers
 import schedules
+import sequences
 
 HERE = pathlib.Path(__file__).resolve().parent
 
@@ -26,6 +27,7 @@ def small(folder):
         layers.run(dtype_name).write(folder, "layers")
         losses.run(dtype_name).write(folder, "losses")
         optimizers.run(dtype_name).write(folder, "optimizers")
+        sequences.run(dtype_name).write(folder, "sequences")
     schedules.run().write(folder, "schedules")
 
 

@@ -28,7 +28,7 @@ pub use init::{Fan, Gain, Init, fans};
 pub use layers::*;
 pub use losses::{Bce, BceWithLogits, CrossEntropy, Loss, Mse, Penalty};
 pub use mode::Mode;
-pub use models::{BasicBlock, ResNet, Stem};
+pub use models::{BasicBlock, Gpt, GptOptions, ResNet, Stem};
 pub use module::{Entry, Module, Path};
 pub use state::{Form, Load, LoadReport, Mismatch, StateError, StateFile, to_safetensors};
 pub use talweg_macros::Module;

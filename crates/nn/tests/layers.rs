@@ -5,12 +5,13 @@ extern crate talweg_nn as talweg;
 use std::collections::BTreeMap;
 
 use talweg_nn::{
-    AvgPool2d, BasicBlock, BatchNorm1d, BatchNorm2d, Conv2d, Conv2dOptions, Dropout, Flatten, Gelu, Identity,
-    Layer, LayerNorm, Linear, Load, LogSoftmax, MaxPool2d, Mode, Module, Pool2dOptions, Relu, ResNet,
-    Sigmoid, Softmax, StateFile, Stem, Tanh, seq, to_safetensors,
+    AvgPool2d, BasicBlock, BatchNorm1d, BatchNorm2d, Conv2d, Conv2dOptions, Dropout, Embedding, FeedForward,
+    Flatten, Gelu, Gpt, GptOptions, Identity, Layer, LayerNorm, Linear, Load, LogSoftmax, MaxPool2d, Mode,
+    Module, MultiHeadAttention, Pool2dOptions, Positions, Relu, ResNet, Residual, Sigmoid, Softmax,
+    StateFile, Stem, Tanh, TransformerBlock, seq, to_safetensors,
 };
 use talweg_tensor::testing::gradcheck;
-use talweg_tensor::{DType, Rng, Tensor};
+use talweg_tensor::{DType, Grad, Rng, Tensor};
 
 struct Row {
     make: fn(&mut Rng) -> Box<dyn Layer>,
@@ -40,6 +41,21 @@ const NORM: &[(&str, &[usize])] = &[
     ("running_mean", &[3]),
     ("running_var", &[3]),
     ("num_batches_tracked", &[]),
+];
+
+const TRANSFORMER: &[(&str, &[usize])] = &[
+    ("norm1.weight", &[2]),
+    ("norm1.bias", &[2]),
+    ("attention.qkv.weight", &[6, 2]),
+    ("attention.qkv.bias", &[6]),
+    ("attention.proj.weight", &[2, 2]),
+    ("attention.proj.bias", &[2]),
+    ("norm2.weight", &[2]),
+    ("norm2.bias", &[2]),
+    ("feed_forward.up.weight", &[8, 2]),
+    ("feed_forward.up.bias", &[8]),
+    ("feed_forward.down.weight", &[2, 8]),
+    ("feed_forward.down.bias", &[2]),
 ];
 
 const TABLE: &[Row] = &[
@@ -175,6 +191,66 @@ const TABLE: &[Row] = &[
         state: &[("0.weight", &[2, 3]), ("0.bias", &[2]), ("3.weight", &[1, 2]), ("3.bias", &[1])],
         modes_differ: true,
         refuses: Some(&[5, 2]),
+    },
+    Row {
+        make: |rng| Box::new(Positions::new(4, 2, rng)),
+        name: "Positions",
+        shapes: &[(&[2, 4, 2], &[2, 4, 2]), (&[3, 2], &[3, 2])],
+        state: &[("weight", &[4, 2])],
+        refuses: Some(&[1, 5, 2]),
+        ..PLAIN
+    },
+    Row {
+        make: |rng| Box::new(MultiHeadAttention::new(4, 2, rng).causal().dropout(0.3)),
+        name: "MultiHeadAttention",
+        shapes: &[(&[2, 3, 4], &[2, 3, 4])],
+        state: &[
+            ("qkv.weight", &[12, 4]),
+            ("qkv.bias", &[12]),
+            ("proj.weight", &[4, 4]),
+            ("proj.bias", &[4]),
+        ],
+        modes_differ: true,
+        refuses: Some(&[2, 4]),
+    },
+    Row {
+        make: |rng| Box::new(MultiHeadAttention::grouped(4, 4, 2, rng).without_bias()),
+        name: "MultiHeadAttention",
+        shapes: &[(&[1, 3, 4], &[1, 3, 4])],
+        state: &[("qkv.weight", &[8, 4]), ("proj.weight", &[4, 4])],
+        ..PLAIN
+    },
+    Row {
+        make: |rng| Box::new(Residual(Linear::new(2, 2, rng))),
+        name: "Residual",
+        shapes: &[(&[3, 2], &[3, 2])],
+        state: &[("weight", &[2, 2]), ("bias", &[2])],
+        refuses: Some(&[3, 3]),
+        ..PLAIN
+    },
+    Row {
+        make: |rng| Box::new(FeedForward::new(2, 3, rng)),
+        name: "FeedForward",
+        shapes: &[(&[2, 4, 2], &[2, 4, 2])],
+        state: &[("up.weight", &[3, 2]), ("up.bias", &[3]), ("down.weight", &[2, 3]), ("down.bias", &[2])],
+        refuses: Some(&[2, 3]),
+        ..PLAIN
+    },
+    Row {
+        make: |rng| Box::new(TransformerBlock::new(2, 1, rng).causal()),
+        name: "TransformerBlock",
+        shapes: &[(&[2, 3, 2], &[2, 3, 2])],
+        state: TRANSFORMER,
+        refuses: Some(&[2, 3, 4]),
+        ..PLAIN
+    },
+    Row {
+        make: |rng| Box::new(TransformerBlock::new(2, 2, rng).post_norm().dropout(0.4)),
+        name: "TransformerBlock",
+        shapes: &[(&[1, 3, 2], &[1, 3, 2])],
+        state: TRANSFORMER,
+        modes_differ: true,
+        refuses: None,
     },
     Row {
         make: |rng| Box::new(BasicBlock::new(2, 2, 1, rng)),
@@ -424,5 +500,65 @@ fn groups_must_divide_the_channels() {
     assert!(
         text.contains("Conv2d: 2 groups do not divide 3 input channels and 4 output channels evenly"),
         "{text}"
+    );
+}
+
+/// Rows are read by number, and both kinds of gradient are the same.
+#[test]
+fn embeddings_read_rows() {
+    let (ids, dy) = (
+        Tensor::from_slice(&[2i64, 0, 2, 1], [2, 2]),
+        Tensor::from_slice(&[1.0f32, 2.0, 3.0, 4.0], [2, 2, 1]),
+    );
+    let plain = Embedding::new(4, 1, &mut Rng::seed(1));
+    let sparse = Embedding { weight: plain.weight.clone(), sparse: false }.sparse();
+    for (layer, listed) in [(plain, false), (sparse, true)] {
+        let table = layer.weight.get().to_vec::<f32>();
+        let y = layer.forward(&ids, &mut Mode::Eval);
+        assert_eq!(y.to_vec::<f32>(), [table[2], table[0], table[2], table[1]]);
+        let grads = (y * &dy).sum(..).backward();
+        assert_eq!(matches!(grads.get(&layer.weight), Some(Grad::Rows { .. })), listed);
+        assert_eq!(grads.wrt(&layer.weight).to_vec::<f32>(), [2.0, 4.0, 4.0, 0.0]);
+    }
+}
+
+/// A mask of nothing but earlier positions is what `causal` does, and hidden positions do not matter.
+#[test]
+fn a_mask_hides_positions() {
+    let rng = &mut Rng::seed(2);
+    let open = MultiHeadAttention::new(6, 3, rng);
+    let x = rng.normal([2, 4, 6], 0.0, 1.0, DType::F32);
+    let earlier = Tensor::arange(4).unsqueeze(1).ge(&Tensor::arange(4));
+    let masked = open.masked(&x, &earlier, &mut Mode::Eval).to_vec::<f32>();
+    let causal = open.causal().forward(&x, &mut Mode::Eval).to_vec::<f32>();
+    assert_eq!(masked, causal);
+    assert!(message(|| MultiHeadAttention::new(6, 4, &mut Rng::seed(1))).contains("4 heads do not divide"));
+}
+
+/// The token vectors are the output map too: one parameter, one gradient that sums both uses.
+#[test]
+fn a_language_model_ties_its_output() {
+    let rng = &mut Rng::seed(3);
+    let options =
+        GptOptions { vocabulary: 5, context: 4, layers: 2, heads: 2, size: 4, ..GptOptions::default() };
+    let model = Gpt::new(&options, rng);
+    assert_eq!(model.params().iter().filter(|(name, _)| name.contains("tokens")).count(), 1);
+    // 5 + 4 vectors, and for each block 4 x 12 + 4 x 4 + 2 x 4 x 16 weights and 12 + 4 + 16 + 4 + 4 x 4 others.
+    assert_eq!(model.num_params(), 9 * 4 + 2 * (192 + 52) + 8);
+    let (x, y) = (Tensor::from_slice(&[0i64, 1, 2, 4], [1, 4]), Tensor::from_slice(&[1i64, 2, 4, 3], [1, 4]));
+    let grads = model.loss(&x, &y, &mut Mode::Eval).backward();
+    for (name, param) in model.params() {
+        assert!(grads.wrt(&param).to_vec::<f32>().iter().any(|&g| g != 0.0), "{name} has no gradient");
+    }
+    // Token 3 is never read, but predicted: its row has a gradient from the output map alone.
+    let row = grads.wrt(&model.tokens.weight).narrow(0, 3, 1).to_vec::<f32>();
+    assert!(row.iter().all(|&g| g != 0.0), "{row:?}");
+    let noisy = Gpt::new(&GptOptions { dropout: 0.5, bias: false, ..options }, rng);
+    let train = |seed| noisy.loss(&x, &y, &mut Mode::Train(&mut Rng::seed(seed))).item();
+    assert!(train(1) == train(1) && train(1) != train(2));
+    assert!(noisy.params().iter().all(|(name, _)| !name.contains("bias") || name.contains("norm")));
+    assert!(
+        message(|| noisy.forward(&Tensor::arange(4), &mut Mode::Eval))
+            .contains("gpt: tokens are [batch, positions]")
     );
 }

@@ -299,9 +299,9 @@ fn the_number_of_threads_changes_nothing() {
 
 #[test]
 fn a_missing_number_spreads_to_its_query_alone() {
-    let mut q = vec![0.5f32; 12];
+    let mut q = [0.5f32; 12];
     q[3] = f32::NAN;
-    let k = vec![0.25f32; 12];
+    let k = [0.25f32; 12];
     let s = Attention {
         batch: 1,
         heads: 1,

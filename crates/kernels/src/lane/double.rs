@@ -100,3 +100,18 @@ pub(super) fn normal_cdf(x: f64) -> f64 {
     let y = 0.5 * bell(x.abs().min(39.0), 0.5) * erfcx(z.abs().min(28.0));
     if x < 0.0 { y } else { 1.0 - y }
 }
+
+#[inline(always)]
+pub(super) fn gelu(x: f64) -> f64 {
+    // Far out the distribution function is 0, and 0 times infinity is nothing.
+    if x < -39.0 { -0.0 } else { x * normal_cdf(x) }
+}
+
+#[inline(always)]
+pub(super) fn gelu_slope(x: f64) -> f64 {
+    const DENSITY: f64 = 0.3989422804014327;
+    if x.abs() > 39.0 {
+        return if x > 0.0 { 1.0 } else { 0.0 };
+    }
+    normal_cdf(x) + x * DENSITY * (-0.5 * x * x).exp()
+}

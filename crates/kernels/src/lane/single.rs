@@ -57,19 +57,6 @@ const ERF_LARGE: [f32; 7] = [
     0.000_385_203_98,
     -1.741_795_7e-5,
 ];
-/// e^(z^2) erfc(z) / t with t = 1/(1 + 0.3 z), for z from 0 to 10.2; relative 2.0e-8.
-const ERFCX: [f32; 9] = [
-    0.169_187_68,
-    0.170_719_83,
-    0.148_310_8,
-    0.215_023_16,
-    -0.094_852_93,
-    0.547_982_9,
-    -0.512_486_7,
-    0.485_655_75,
-    -0.129_540_5,
-];
-
 /// Horner's scheme, the constant coefficient first.
 #[inline(always)]
 pub(super) fn poly<const N: usize>(x: f32, c: &[f32; N]) -> f32 {
@@ -96,7 +83,7 @@ pub(super) fn poly_double<const N: usize>(x: f64, c: &[f64; N]) -> f64 {
 
 /// `a` where the condition holds, else `b`; compiles to a blend.
 #[inline(always)]
-fn select<T>(condition: bool, a: T, b: T) -> T {
+pub(super) fn select<T>(condition: bool, a: T, b: T) -> T {
     if condition { a } else { b }
 }
 
@@ -120,14 +107,14 @@ fn power_of_two(k: i32) -> f32 {
 
 /// `p * 2^k` for k from -252 to 254, in two steps so that the result may be subnormal or infinite.
 #[inline(always)]
-fn scale(p: f32, k: i32) -> f32 {
+pub(super) fn scale(p: f32, k: i32) -> f32 {
     let half = k >> 1;
     p * power_of_two(half) * power_of_two(k.wrapping_sub(half))
 }
 
 /// k (as an integer and as a number) and r with x = k ln 2 + r and |r| <= ln(2)/2.
 #[inline(always)]
-fn reduce(x: f32) -> (i32, f32, f32) {
+pub(super) fn reduce(x: f32) -> (i32, f32, f32) {
     let shifted = x.mul_add(std::f32::consts::LOG2_E, ROUND);
     let k = shifted - ROUND;
     let r = k.mul_add(-LN2_LOW, k.mul_add(-LN2_HIGH, x));
@@ -136,7 +123,7 @@ fn reduce(x: f32) -> (i32, f32, f32) {
 
 /// e^r - 1 for |r| <= ln(2)/2.
 #[inline(always)]
-fn expm1_small(r: f32) -> f32 {
+pub(super) fn expm1_small(r: f32) -> f32 {
     (r * r).mul_add(poly(r, &EXP), r)
 }
 
@@ -297,42 +284,4 @@ pub(super) fn erf(x: f32) -> f32 {
     let b = at_most(a, 4.0);
     let large = 1.0 - exp_inside(b * poly(b, &ERF_LARGE));
     select(a < 1.0, erf_small(a), large).copysign(x)
-}
-
-/// e^(-z^2 * half) for z^2 * half up to 104. What z^2 loses to rounding is added back after the reduction.
-#[inline(always)]
-fn bell(z: f32, half: f32) -> f32 {
-    let square = z * z;
-    let lost = z.mul_add(z, -square);
-    let (k, _, r) = reduce(-half * square);
-    scale(1.0 + expm1_small(lost.mul_add(-half, r)), k)
-}
-
-/// e^(z^2) erfc(z) for z from 0 to 10.2.
-#[inline(always)]
-fn erfcx(z: f32) -> f32 {
-    let d = z.mul_add(0.3, 1.0);
-    let t = 1.0 / d;
-    let y = t * poly(t, &ERFCX);
-    // The relative error of t, from rounding d and from the division. The result changes about 2.3 times as much (2.9
-    // times at z = 0.7, 1.3 times at 10).
-    let error = (z.mul_add(0.3, 1.0 - d)).mul_add(-t, d.mul_add(-t, 1.0));
-    y.mul_add(2.3 * error, y)
-}
-
-#[inline(always)]
-pub(super) fn erfc(x: f32) -> f32 {
-    let a = x.abs();
-    let z = at_most(a, 10.15);
-    let tail = erfcx(z) * bell(z, 1.0);
-    select(a < 0.75, 1.0 - erf_small(x), select(x < 0.0, 2.0 - tail, tail))
-}
-
-#[inline(always)]
-pub(super) fn normal_cdf(x: f32) -> f32 {
-    let a = x.abs();
-    let z = at_most(a, 14.4);
-    let tail = 0.5 * erfcx(z * std::f32::consts::FRAC_1_SQRT_2) * bell(z, 0.5);
-    let middle = 0.5f32.mul_add(erf_small(x * std::f32::consts::FRAC_1_SQRT_2), 0.5);
-    select(a < 1.0, middle, select(x > 0.0, 1.0 - tail, tail))
 }

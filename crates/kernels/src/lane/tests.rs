@@ -66,8 +66,34 @@ fn error_functions_are_accurate() {
     let erf = |x: f64| Lane(x).erf().0;
     let erfc = |x: f64| Lane(x).erfc().0;
     check("erf", 1.1, Lane::<f32>::erf, erf);
-    check("erfc", 4.5, Lane::<f32>::erfc, erfc);
-    check("normal_cdf", 4.4, Lane::<f32>::normal_cdf, |x| Lane(x).normal_cdf().0);
+    check("erfc", 2.0, Lane::<f32>::erfc, erfc);
+    check("normal_cdf", 2.2, Lane::<f32>::normal_cdf, |x| Lane(x).normal_cdf().0);
+}
+
+#[test]
+fn gelu_is_accurate() {
+    let gelu = |x: f64| Lane(x).gelu().0;
+    let only =
+        |low: f32, high: f32| move |x: Lane<f32>| if x.0 > low && x.0 < high { x.gelu() } else { Lane(0.0) };
+    let want = |low: f64, high: f64| move |x: f64| if x > low && x < high { gelu(x) } else { 0.0 };
+    check("gelu", 1.9, only(-0.66, f32::INFINITY), want(f64::from(-0.66f32), f64::INFINITY));
+    check("gelu, left tail", 2.9, only(-12.9, -0.6), want(f64::from(-12.9f32), f64::from(-0.6f32)));
+    for x in sweep(1999) {
+        let (got, want) = (Lane(x).gelu_slope().0, Lane(f64::from(x)).gelu_slope().0);
+        let fine = (f64::from(got) - want).abs() < 1.3e-7 || (got.is_nan() && want.is_nan());
+        assert!(fine, "gelu_slope({x}) is {got}, not {want}");
+    }
+    for x in [-40.0, -14.5, f32::NEG_INFINITY] {
+        assert_eq!((Lane(x).gelu().0, Lane(x).gelu_slope().0), (0.0, 0.0));
+    }
+    assert_eq!((Lane(f32::INFINITY).gelu().0, Lane(f32::INFINITY).gelu_slope().0), (f32::INFINITY, 1.0));
+    assert!(Lane(f32::NAN).gelu().0.is_nan() && Lane(f32::NAN).gelu_slope().0.is_nan());
+    // Central differences of a step whose error and rounding are both about 1e-10.
+    for i in -60..60 {
+        let x = f64::from(i) / 10.0;
+        let difference = (gelu(x + 1e-5) - gelu(x - 1e-5)) / 2e-5;
+        assert!((Lane(x).gelu_slope().0 - difference).abs() < 1e-9, "gelu_slope({x})");
+    }
 }
 
 #[test]

@@ -130,6 +130,12 @@ impl MultiHeadAttention {
 
     #[track_caller]
     fn attend(&self, x: &Tensor, mask: Option<Tensor>, mode: &mut Mode<'_>) -> Tensor {
+        let size = self.qkv.weight.shape().size(1);
+        assert!(
+            x.rank() == 3 && x.size(-1) == size,
+            "MultiHeadAttention: input {} does not fit, it must be [batch, positions, {size}]",
+            x.shape()
+        );
         let dropout = match mode {
             Mode::Train(rng) if self.dropout > 0.0 => {
                 // A stream of its own, so that the number of scores does not matter for what is drawn later.

@@ -15,7 +15,7 @@ use crate::mode::Mode;
 /// Any to the same.
 ///
 /// # Parameters
-/// Those of the layer, under `0`.
+/// Those of the layer, under its own names.
 ///
 /// # Source
 /// He, Zhang, Ren and Sun, "Deep residual learning for image recognition", CVPR 2016.

@@ -1,5 +1,7 @@
-//! Whole networks that others have published, with the parameter names of PyTorch's versions.
+//! Whole networks that others have published; residual networks have the parameter names of PyTorch's versions.
 
+mod gpt;
 mod resnet;
 
+pub use gpt::{Gpt, GptOptions};
 pub use resnet::{BasicBlock, ResNet, Stem};

@@ -7,3 +7,4 @@ mod losses;
 mod models;
 mod optimizers;
 mod schedules;
+mod sequences;

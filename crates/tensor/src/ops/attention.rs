@@ -93,7 +93,7 @@ impl AttentionKernel {
     /// The gradients in tensor expressions, of queries, keys, values and mask.
     fn slopes(&self, [q, k, v, dy]: [&Tensor; 4], mask: Option<&Tensor>) -> [Tensor; 4] {
         let [b, h, t, _] = q.sizes();
-        let [_, kv, s, _] = k.sizes();
+        let kv = k.size(1);
         // The heads that share keys lie one after the other, so that they are one matrix for each head of keys.
         let fold = |x: &Tensor| x.reshape([b, kv, h / kv.max(1) * t, x.size(-1)]);
         let spread = |x: Tensor| {

@@ -19,8 +19,8 @@ pub use operand::Mat;
 pub(crate) use pack::{Block, Packer, panel_len};
 pub(crate) use product::Multiply;
 pub(crate) use tile::{Left, Out};
-pub(crate) use vector::Vector;
 pub(crate) use tiles::{Strided, Target, Tiles};
+pub(crate) use vector::Vector;
 
 use crate::Float;
 use crate::dispatch::isa;

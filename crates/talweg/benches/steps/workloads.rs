@@ -1,9 +1,10 @@
 //! The networks whose training steps are timed.
 
 use talweg::nn::{
-    Conv2d, Flatten, Layer, Linear, MaxPool2d, Mode, Relu, ResNet, Sequential, Sigmoid, Stem, Tanh, seq,
+    Conv2d, Flatten, Gpt, GptOptions, Layer, Linear, MaxPool2d, Mode, Relu, ResNet, Sequential, Sigmoid,
+    Stem, Tanh, seq,
 };
-use talweg::optim::{Adam, Optimizer, Rule, Sgd};
+use talweg::optim::{Adam, AdamW, Optimizer, Rule, Sgd};
 use talweg::tensor::{DType, Reduction, Rng, Tensor};
 
 /// One training step, all of it, that returns the loss.
@@ -26,6 +27,7 @@ pub(crate) const WORKLOADS: &[Workload] = &[
     Workload { name: "w2", operations: 0.411e9, inner: 1, step: mlp },
     Workload { name: "w3", operations: 4.58e9, inner: 1, step: cnn },
     Workload { name: "w4", operations: 106.5e9, inner: 1, step: resnet },
+    Workload { name: "w5", operations: 207.0e9, inner: 1, step: gpt },
 ];
 
 /// The four rows of XOR.
@@ -72,6 +74,16 @@ fn resnet() -> Step {
     let (x, y) = (rng.normal([32, 3, 32, 32], 0.0, 1.0, DType::F32), classes(32, 10, rng));
     let rule = Sgd { momentum: 0.9, weight_decay: 5e-4, ..Sgd::default() };
     step(model, rule, 0.01, x, move |out| out.cross_entropy(&y, &Default::default()))
+}
+
+/// A transformer on 12 texts of 256 random characters out of 65.
+fn gpt() -> Step {
+    let rng = &mut Rng::seed(1);
+    let model = Gpt::new(&GptOptions { vocabulary: 65, ..GptOptions::default() }, rng);
+    let mut text = || classes(12 * 256, 65, rng).reshape([12, 256]);
+    let (x, y) = (text(), text().reshape([12 * 256]));
+    let rule = AdamW { beta2: 0.95, weight_decay: 0.1, ..AdamW::default() };
+    step(model, rule, 1e-3, x, move |out| out.reshape([12 * 256, 65]).cross_entropy(&y, &Default::default()))
 }
 
 /// Random classes, 0 to `classes - 1`.

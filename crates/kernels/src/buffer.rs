@@ -101,8 +101,8 @@ impl Buffer {
     /// The block as items of type `T`, as many as fit.
     #[inline]
     pub fn as_slice<T: Pod>(&self) -> &[T] {
-        // SAFETY: the block is `len` initialised bytes, aligned to 64, and every bit pattern is a valid `T`; it is
-        // ours until dropped.
+        // SAFETY: the block is `len` initialised bytes (none, without a block), aligned to 64, and every bit pattern
+        // is a valid `T`; it is ours until dropped.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr().cast(), self.len / size_of::<T>()) }
     }
 
@@ -114,8 +114,18 @@ impl Buffer {
     }
 }
 
+/// No memory: what stays behind when a buffer is moved out of a place.
+impl Default for Buffer {
+    fn default() -> Buffer {
+        Buffer { start: NonNull::<Unit>::dangling().cast(), len: 0, class: NO_CLASS }
+    }
+}
+
 impl Drop for Buffer {
     fn drop(&mut self) {
+        if self.class == NO_CLASS {
+            return;
+        }
         let (block, class) = (Block(self.start), self.class);
         // The lists of a thread that is ending are gone; its blocks go to the shared ones.
         let kept = LOCAL.try_with(|local| local.borrow_mut().push(block, class)).unwrap_or(false);
@@ -134,6 +144,13 @@ unsafe impl Sync for Buffer {}
 const UNIT: usize = 64;
 const MOST_BYTES: usize = 1 << 46;
 const CLASSES: usize = 160;
+/// The class of a buffer without a block.
+const NO_CLASS: usize = usize::MAX;
+
+/// Aligned as every block is.
+#[repr(align(64))]
+struct Unit;
+
 /// Larger blocks never wait in a thread's own lists: the lock is cheap beside filling them.
 const LOCAL_BLOCK_BYTES: usize = 256 << 10;
 const LOCAL_BYTES: usize = 8 << 20;
@@ -338,6 +355,14 @@ mod tests {
             drop(buffer);
             assert!(Buffer::zeroed(bytes).as_slice::<u8>().iter().all(|&b| b == 0));
         }
+    }
+
+    #[test]
+    fn no_memory_is_an_empty_slice() {
+        let mut buffer = Buffer::zeroed(8);
+        let taken = std::mem::take(&mut buffer);
+        assert_eq!((taken.len(), buffer.len(), buffer.as_mut_slice::<f64>().len()), (8, 0, 0));
+        assert_eq!(buffer.as_slice::<u8>().as_ptr() as usize % 64, 0);
     }
 
     #[test]

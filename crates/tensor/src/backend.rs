@@ -16,7 +16,7 @@ use crate::layout::Layout;
 use crate::ops::{
     ArgReduce, AttentionKernel, Binary, Compare, CrossEntropyKernel, NormKernel, Reduce, Unary, Update,
 };
-use crate::random::Draw;
+use crate::random::{Draw, Rng};
 use crate::shape::{AxisSet, Shape};
 
 /// Where tensors live and who computes on them. A copyable handle; devices live as long as the program.
@@ -65,6 +65,13 @@ pub enum Storage {
     Host(Buffer),
     /// A device's own kind of memory, which only its backend understands.
     Foreign(Box<dyn Any + Send + Sync>),
+}
+
+/// No memory, on the host.
+impl Default for Storage {
+    fn default() -> Storage {
+        Storage::Host(Buffer::default())
+    }
 }
 
 /// An input of a kernel: memory and how to read it.
@@ -227,6 +234,28 @@ impl Kernel {
             self,
             Kernel::Unary(_) | Kernel::Slope(_) | Kernel::Binary(_) | Kernel::Affine(..) | Kernel::Update(_)
         )
+    }
+}
+
+/// The place in a generator's sequence from which a kernel draws.
+pub(crate) struct RandomPlace<'a> {
+    pub(crate) seed: &'a mut u64,
+    pub(crate) stream: &'a mut u64,
+    pub(crate) offset: &'a mut u64,
+}
+
+impl Kernel {
+    /// Where the kernel draws random numbers, if it does. A recorded step draws from another place at each run.
+    pub(crate) fn random_place(&mut self) -> Option<RandomPlace<'_>> {
+        match self {
+            Kernel::Random(Draw { seed, stream, offset, .. })
+            | Kernel::Dropout { seed, stream, offset, .. } => Some(RandomPlace { seed, stream, offset }),
+            Kernel::Attention(kernel) | Kernel::AttentionGrad(kernel) => {
+                let Rng { seed, stream, offset } = &mut kernel.dropout.as_mut()?.rng;
+                Some(RandomPlace { seed, stream, offset })
+            }
+            _ => None,
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use crate::shape::{MAX_RANK, Shape};
 /// A shape, and where each element is: row-major from the start of the buffer unless `view` says otherwise.
 ///
 /// Dense values store no strides, because nearly every value is dense and every operation makes one.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Layout {
     shape: Shape,
     view: Option<Box<View>>,

@@ -24,6 +24,7 @@
 
 mod autograd;
 mod backend;
+mod capture;
 mod cpu;
 mod display;
 mod dtype;
@@ -39,6 +40,7 @@ mod value;
 
 pub use autograd::{Create, Grad, Gradients, Leaf, LeafId, grad, grad_from, no_grad};
 pub use backend::{Backend, CustomKernel, Device, HostArray, HostArrayMut, Kernel, Out, Storage, View};
+pub use capture::{Captured, Ran, Status, capture};
 pub use cpu::{convolution, set_convolution};
 pub use dtype::{DType, Element};
 pub use layout::Layout;

@@ -5,19 +5,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::autograd::{Leaf, LeafId};
+use crate::capture;
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 use crate::value::Value;
 
 /// A trainable tensor. A clone is the same parameter: two layers that hold clones share a tied weight.
 #[derive(Clone)]
-pub struct Param(Arc<Cell>);
-
-struct Cell {
-    id: LeafId,
-    trainable: AtomicBool,
-    value: Mutex<Value>,
-}
+pub struct Param(Arc<Held>);
 
 impl Param {
     /// A parameter with these numbers to start from.
@@ -32,16 +27,14 @@ impl Param {
             x.dtype(),
             x.shape()
         );
-        let value = Mutex::new(x.into_value());
-        Param(Arc::new(Cell { id: LeafId::new(), trainable: AtomicBool::new(true), value }))
+        Param(Held::new(Kind::Param, x))
     }
 
     /// The value now, tracked unless the parameter is frozen.
     ///
     /// Holding it across an optimizer step makes the step copy the parameter instead of changing it in place.
     pub fn get(&self) -> Tensor {
-        let value = self.lock();
-        if self.is_trainable() { Tensor::as_leaf(&value, self.0.id) } else { untracked(&value) }
+        self.0.get()
     }
 
     /// Puts other numbers in.
@@ -50,26 +43,12 @@ impl Param {
     /// When shape or element type differ.
     #[track_caller]
     pub fn set(&self, x: &Tensor) {
-        let mut value = self.lock();
-        assert!(
-            value.shape() == x.shape() && value.dtype() == x.dtype(),
-            "param: cannot put {} {} into a parameter {} {}",
-            x.dtype(),
-            x.shape(),
-            value.dtype(),
-            value.shape()
-        );
-        *value = x.value().clone();
+        self.0.set(x);
     }
 
     /// Changes the numbers, in place if no other handle sees them. The tensor given to `f` is not tracked.
     pub fn update(&self, f: impl FnOnce(&mut Tensor)) {
-        let mut value = self.lock();
-        // The parameter's own handle is lent to `f`, so that it is the only one.
-        let lent = std::mem::replace(&mut *value, Tensor::scalar(0.0f32).into_value());
-        let mut x = Tensor::from_parts(lent, None);
-        f(&mut x);
-        *value = x.into_value();
+        self.0.update(f);
     }
 
     /// Stops training this parameter: it gets no gradient, and optimizers leave it alone.
@@ -84,7 +63,7 @@ impl Param {
 
     /// Whether it is trained.
     pub fn is_trainable(&self) -> bool {
-        self.0.trainable.load(Ordering::Relaxed)
+        self.0.is_trainable()
     }
 
     /// The identity under which its gradient is found.
@@ -94,11 +73,7 @@ impl Param {
 
     /// The sizes.
     pub fn shape(&self) -> Shape {
-        *self.lock().shape()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Value> {
-        self.0.value.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.0.lock().shape()
     }
 }
 
@@ -120,17 +95,17 @@ impl Debug for Param {
 
 /// A tensor that belongs to a layer's state but is not trained, such as a running mean. A clone is the same buffer.
 #[derive(Clone)]
-pub struct Buffer(Arc<Mutex<Value>>);
+pub struct Buffer(Arc<Held>);
 
 impl Buffer {
     /// A buffer with these numbers to start from.
     pub fn new(x: Tensor) -> Buffer {
-        Buffer(Arc::new(Mutex::new(x.into_value())))
+        Buffer(Held::new(Kind::Buffer, x))
     }
 
     /// The value now, not tracked.
     pub fn get(&self) -> Tensor {
-        untracked(&self.lock())
+        self.0.get()
     }
 
     /// Puts other numbers in.
@@ -139,40 +114,22 @@ impl Buffer {
     /// When shape or element type differ.
     #[track_caller]
     pub fn set(&self, x: &Tensor) {
-        let mut value = self.lock();
-        assert!(
-            value.shape() == x.shape() && value.dtype() == x.dtype(),
-            "buffer: cannot put {} {} into a buffer {} {}",
-            x.dtype(),
-            x.shape(),
-            value.dtype(),
-            value.shape()
-        );
-        *value = x.value().clone();
+        self.0.set(x);
     }
 
     /// Changes the numbers, in place if no other handle sees them. The tensor given to `f` is not tracked.
     pub fn update(&self, f: impl FnOnce(&mut Tensor)) {
-        let mut value = self.lock();
-        // The buffer's own handle is lent to `f`, so that it is the only one.
-        let lent = std::mem::replace(&mut *value, Tensor::scalar(0.0f32).into_value());
-        let mut x = Tensor::from_parts(lent, None);
-        f(&mut x);
-        *value = x.into_value();
+        self.0.update(f);
     }
 
     /// The sizes.
     pub fn shape(&self) -> Shape {
-        *self.lock().shape()
+        *self.0.lock().shape()
     }
 
     /// Whether two handles are the same buffer.
     pub fn is(&self, other: &Buffer) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Value> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -182,6 +139,85 @@ impl Debug for Buffer {
     }
 }
 
-fn untracked(value: &Value) -> Tensor {
-    Tensor::from_parts(value.clone(), None)
+/// The place of a parameter's or a buffer's numbers.
+pub(crate) struct Held {
+    kind: Kind,
+    id: LeafId,
+    trainable: AtomicBool,
+    /// Not tracked.
+    tensor: Mutex<Tensor>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Param,
+    Buffer,
+}
+
+impl Held {
+    fn new(kind: Kind, x: Tensor) -> Arc<Held> {
+        let trainable = AtomicBool::new(kind == Kind::Param);
+        let tensor = Mutex::new(Tensor::from_parts(x.into_value(), None));
+        Arc::new(Held { kind, id: LeafId::new(), trainable, tensor })
+    }
+
+    pub(crate) fn is_trainable(&self) -> bool {
+        self.trainable.load(Ordering::Relaxed)
+    }
+
+    /// The tensor, for as long as nobody else needs it.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Tensor> {
+        self.tensor.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn get(self: &Arc<Held>) -> Tensor {
+        let mut tensor = self.lock();
+        if capture::is_on() {
+            capture::read(self, tensor.value_mut());
+        }
+        if self.is_trainable() { Tensor::as_leaf(tensor.value(), self.id) } else { tensor.clone() }
+    }
+
+    #[track_caller]
+    fn set(self: &Arc<Held>, x: &Tensor) {
+        let mut tensor = self.lock();
+        let name = match self.kind {
+            Kind::Param => "param",
+            Kind::Buffer => "buffer",
+        };
+        assert!(
+            tensor.shape() == x.shape() && tensor.dtype() == x.dtype(),
+            "{name}: cannot put {} {} into a {name} {} {}",
+            x.dtype(),
+            x.shape(),
+            tensor.dtype(),
+            tensor.shape()
+        );
+        *tensor = x.detach();
+        self.changed(tensor.value());
+    }
+
+    fn update(self: &Arc<Held>, f: impl FnOnce(&mut Tensor)) {
+        let mut tensor = self.lock();
+        if capture::is_on() {
+            capture::read(self, tensor.value_mut());
+        }
+        f(&mut tensor);
+        if tensor.is_tracked() {
+            *tensor = tensor.detach();
+        }
+        self.changed(tensor.value());
+    }
+
+    fn changed(self: &Arc<Held>, value: &Value) {
+        if !capture::is_on() {
+            return;
+        }
+        match self.kind {
+            Kind::Param => capture::refuse(
+                "a parameter is changed in it; change parameters after the run, with its gradients",
+            ),
+            Kind::Buffer => capture::write(self, value),
+        }
+    }
 }

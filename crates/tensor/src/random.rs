@@ -95,6 +95,7 @@ impl Rng {
 
     /// The next 64 random bits.
     pub fn next_u64(&mut self) -> u64 {
+        crate::capture::drawn();
         let bits = talweg_kernels::random::next_u64(self.seed, self.stream, self.offset);
         self.offset += 1;
         bits

@@ -6,8 +6,10 @@
 use std::sync::Arc;
 
 use crate::backend::{Device, Kernel, Out, Storage, View};
+use crate::capture::{self, Mark};
 use crate::dtype::DType;
 use crate::layout::Layout;
+use crate::op::Spec;
 use crate::shape::Shape;
 
 /// A shared handle to an array.
@@ -19,6 +21,8 @@ struct Array {
     layout: Layout,
     dtype: DType,
     device: Device,
+    /// Which value of which recorded step this is, if of any.
+    mark: Mark,
     bytes: Bytes,
 }
 
@@ -31,22 +35,54 @@ enum Bytes {
 
 impl Value {
     pub(crate) fn new(storage: Storage, shape: Shape, dtype: DType, device: Device) -> Value {
-        Value(Arc::new(Array { layout: Layout::dense(shape), dtype, device, bytes: Bytes::Own(storage) }))
+        let (layout, mark) = (Layout::dense(shape), Mark::default());
+        Value(Arc::new(Array { layout, dtype, device, mark, bytes: Bytes::Own(storage) }))
     }
 
     /// Memory for a result; the kernel that fills it writes every element.
-    fn fresh(shape: Shape, dtype: DType, device: Device) -> Value {
+    pub(crate) fn fresh(shape: Shape, dtype: DType, device: Device) -> Value {
         let storage = device.backend().alloc(shape.numel() * dtype.size());
         Value::new(storage, shape, dtype, device)
     }
 
     /// The same memory read by another layout.
     pub(crate) fn with_layout(&self, layout: Layout) -> Value {
-        let base = match &self.0.bytes {
-            Bytes::Own(_) => self.clone(),
-            Bytes::Of(base) => base.clone(),
-        };
-        Value(Arc::new(Array { layout, dtype: self.0.dtype, device: self.0.device, bytes: Bytes::Of(base) }))
+        let Array { dtype, device, mark, .. } = *self.0;
+        let bytes = Bytes::Of(self.base().clone());
+        Value(Arc::new(Array { layout, dtype, device, mark, bytes }))
+    }
+
+    /// The value whose memory this one reads: itself, unless it is a view.
+    fn base(&self) -> &Value {
+        match &self.0.bytes {
+            Bytes::Own(_) => self,
+            Bytes::Of(base) => base,
+        }
+    }
+
+    /// Which value of which recorded step this is, or is a view of.
+    pub(crate) fn mark(&self) -> Mark {
+        self.0.mark
+    }
+
+    /// The identity of the memory, for as long as it lives.
+    pub(crate) fn address(&self) -> usize {
+        Arc::as_ptr(&self.base().0) as usize
+    }
+
+    /// Shape, type and device.
+    pub(crate) fn spec(&self) -> Spec {
+        Spec { shape: *self.shape(), dtype: self.0.dtype, device: self.0.device }
+    }
+
+    /// Whether the value has this shape, type and device.
+    pub(crate) fn is(&self, spec: &Spec) -> bool {
+        *self.shape() == spec.shape && self.0.dtype == spec.dtype && self.0.device == spec.device
+    }
+
+    /// The memory, to be exchanged for other memory of the same size, if no other handle can see it and it is dense.
+    pub(crate) fn storage_mut(&mut self) -> Option<&mut Storage> {
+        self.unique().map(|out| out.storage)
     }
 
     pub(crate) fn layout(&self) -> &Layout {
@@ -69,11 +105,15 @@ impl Value {
         View { storage: self.storage(), layout: &self.0.layout, dtype: self.0.dtype }
     }
 
-    fn storage(&self) -> &Storage {
+    pub(crate) fn storage(&self) -> &Storage {
         match &self.0.bytes {
             Bytes::Own(storage) => storage,
             Bytes::Of(base) => base.storage(),
         }
+    }
+
+    fn set_mark(&mut self, mark: Mark) {
+        Arc::get_mut(&mut self.0).expect("a fresh value has one handle").mark = mark;
     }
 
     /// The array as an output, if no other handle can see it and it is dense.
@@ -112,6 +152,10 @@ impl Value {
                 device.backend().run(kernel, &views, &mut [out]);
             }
         }
+        if capture::is_on() {
+            let mark = capture::log(kernel, inputs, &[value.spec()]);
+            value.set_mark(mark);
+        }
         value
     }
 
@@ -129,6 +173,11 @@ impl Value {
             values.iter_mut().map(|v| v.unique().expect("a fresh value has one handle")).collect();
         device.backend().run(kernel, &views, &mut outs);
         drop(outs);
+        if capture::is_on() {
+            let specs: Vec<Spec> = values.iter().map(Value::spec).collect();
+            let first = capture::log(kernel, inputs, &specs);
+            values.iter_mut().enumerate().for_each(|(i, value)| value.set_mark(first.plus(i)));
+        }
         values
     }
 
@@ -137,7 +186,10 @@ impl Value {
     pub(crate) fn run_over(mut self, kernel: &Kernel, rest: &[&Value]) -> Value {
         debug_assert!(kernel.in_place());
         let device = self.device();
-        if let Some(out) = self.unique() {
+        // A recorded step makes a new value of each result; what can be overwritten is for its plan to find.
+        if !capture::is_on()
+            && let Some(out) = self.unique()
+        {
             match rest {
                 [] => device.backend().run_over(kernel, &mut [out], &[]),
                 [b] => device.backend().run_over(kernel, &mut [out], &[b.view()]),
@@ -157,6 +209,9 @@ impl Value {
     /// Runs an in-place kernel over several values; those that are shared are copied first.
     pub(crate) fn update(kernel: &Kernel, targets: &mut [&mut Value], inputs: &[&Value]) {
         let Some(device) = targets.first().map(|t| t.device()) else { return };
+        if capture::is_on() {
+            capture::refuse("an optimizer's update runs in it; update after the run, with its gradients");
+        }
         for target in targets.iter_mut() {
             if !target.is_unique() {
                 let (shape, dtype) = (*target.shape(), target.dtype());

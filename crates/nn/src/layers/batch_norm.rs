@@ -66,7 +66,7 @@ macro_rules! batch_norms {
                 self.running_mean.update(|r| *r = &*r * (1.0 - self.momentum) + &mean * self.momentum);
                 let unbiased = self.momentum * n / (n - 1.0);
                 self.running_var.update(|r| *r = &*r * (1.0 - self.momentum) + &variance * unbiased);
-                self.num_batches_tracked.update(|count| *count = Tensor::scalar(count.to_vec::<i64>()[0] + 1));
+                self.num_batches_tracked.update(|count| *count = &*count + &Tensor::ones([], DType::I64));
                 y
             }
         }

@@ -104,9 +104,8 @@ impl Gradients {
     pub(super) fn add(&mut self, id: LeafId, grad: Grad, shape: &Shape) {
         match self.position(id) {
             Ok(at) => {
-                let empty = Grad::Dense(Tensor::scalar(0.0f32));
-                let old = std::mem::replace(&mut self.0[at].1, empty);
-                self.0[at].1 = old.plus(grad, shape);
+                let (_, old) = self.0.remove(at);
+                self.0.insert(at, (id, old.plus(grad, shape)));
             }
             Err(at) => self.0.insert(at, (id, grad)),
         }

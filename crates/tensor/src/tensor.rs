@@ -6,8 +6,7 @@ use std::sync::Arc;
 
 use crate::autograd::{History, Leaf, LeafId, Record};
 use crate::backend::{Device, Kernel};
-use crate::capture;
-use crate::dtype::{DType, Element};
+use crate::dtype::DType;
 use crate::layout::Layout;
 use crate::op::Spec;
 use crate::shape::Shape;

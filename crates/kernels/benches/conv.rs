@@ -9,6 +9,7 @@ mod timing;
 
 use talweg_kernels::conv::{Algorithm, Conv2d, conv2d, conv2d_input_grad, conv2d_weight_grad};
 use talweg_kernels::peak::multiply_adds;
+use talweg_kernels::pool2d::{Pool2d, avg_pool2d, avg_pool2d_grad, max_pool2d, max_pool2d_grad};
 use talweg_kernels::{Buffer, isa, threads};
 use timing::best;
 
@@ -72,6 +73,46 @@ fn main() {
             for &algorithm in if chosen.is_empty() { &[Algorithm::Auto] } else { &chosen[..] } {
                 println!("{name:22} {:6} {count} {}", algorithm.name(), passes(&layer, algorithm, peak));
             }
+        }
+    }
+    println!("ms and GB/s: max, its gradient, mean, its gradient");
+    pools(&filter, most);
+}
+
+/// Name, planes, size of a plane, size of the windows (which lie side by side).
+const POOLS: &[(&str, [usize; 3])] =
+    &[("pool 2x2", [64 * 64, 24, 2]), ("pool 3x3", [64 * 64, 24, 3]), ("pool global", [32 * 512, 7, 7])];
+
+/// Milliseconds and GB/s (of what is read and written once) of the pooling kernels.
+fn pools(filter: &str, most: usize) {
+    for &(name, [batch, size, window]) in POOLS {
+        let s = Pool2d {
+            batch,
+            height: size,
+            width: size,
+            kernel: [window; 2],
+            stride: [window; 2],
+            padding: [0, 0],
+            count_include_pad: true,
+        };
+        if !name.contains(filter) {
+            continue;
+        }
+        let (nx, ny) = (batch * size * size, batch * (size / window) * (size / window));
+        let (x, dy) = (vec![1.5f32; nx], vec![0.5f32; ny]);
+        let (mut y, mut dx, mut index) = (dy.clone(), x.clone(), vec![0i64; ny]);
+        for count in [1, most] {
+            threads::set_threads(count);
+            let alone = count == 1;
+            let times = [
+                (best(alone, || max_pool2d(&s, &x, &mut y, &mut index)), 4 * nx + 12 * ny),
+                (best(alone, || max_pool2d_grad(&s, &dy, &index, &mut dx)), 4 * nx + 12 * ny),
+                (best(alone, || avg_pool2d(&s, &x, &mut y)), 4 * nx + 4 * ny),
+                (best(alone, || avg_pool2d_grad(&s, &dy, &mut dx)), 4 * nx + 4 * ny),
+            ];
+            let show =
+                times.map(|(time, bytes)| format!("{:7.3} {:5.1}", time * 1e3, bytes as f64 / time / 1e9));
+            println!("{name:22} {count} {}", show.join("  "));
         }
     }
 }

@@ -3,9 +3,8 @@
 //! Window (i, j) covers rows `i * stride[0] - padding[0]` to `.. + kernel[0]` and columns likewise. Sizes are rounded
 //! down, as PyTorch does by default.
 
-use std::hint::select_unpredictable;
-
 use crate::Float;
+use crate::dispatch::multiversion;
 use crate::threads::{Shared, for_each};
 
 /// The sizes of a pooling; all pairs are (rows, columns).
@@ -79,15 +78,35 @@ impl Pool2d {
         (start.saturating_sub(self.padding[axis]).min(end), end)
     }
 
-    /// The number that the mean over window (i, j) divides by.
-    #[inline]
-    fn divisor(&self, i: usize, j: usize) -> usize {
+    /// Whether the windows are neighbouring squares of 2x2.
+    fn is_quarters(&self) -> bool {
+        self.kernel == [2, 2] && self.stride == [2, 2] && self.padding == [0, 0]
+    }
+
+    /// Whether one window is the whole plane.
+    fn is_global(&self) -> bool {
+        self.kernel == [self.height, self.width] && self.padding == [0, 0]
+    }
+
+    /// Along `axis`, the extent of window `i` that the mean divides by.
+    #[inline(always)]
+    fn extent(&self, axis: usize, n: usize, i: usize) -> usize {
         if self.count_include_pad {
             // Rounding down keeps every window inside the padded plane.
-            return self.kernel[0] * self.kernel[1];
+            return self.kernel[axis];
         }
-        let ((h0, h1), (w0, w1)) = (self.window(0, self.height, i), self.window(1, self.width, j));
-        (h1 - h0) * (w1 - w0)
+        let (start, end) = self.window(axis, n, i);
+        end - start
+    }
+
+    /// The windows `start .. end` of a row in which column `b` of the window lies inside the plane, and the column of
+    /// the plane that the first of them sees there.
+    #[inline(always)]
+    fn span(&self, b: usize, cols: usize) -> (usize, usize, usize) {
+        let (padding, stride) = (self.padding[1], self.stride[1]);
+        let end = (self.width + padding).saturating_sub(b).div_ceil(stride).min(cols);
+        let start = padding.saturating_sub(b).div_ceil(stride).min(end);
+        (start, end, start * stride + b - padding.min(start * stride + b))
     }
 }
 
@@ -134,24 +153,64 @@ pub fn max_pool2d<T: Float>(s: &Pool2d, x: &[T], y: &mut [T], index: &mut [i64])
     });
 }
 
-fn max_plane<T: Float>(s: &Pool2d, x: &[T], y: &mut [T], index: &mut [i64]) {
-    let [rows, cols] = s.output();
-    for i in 0..rows {
-        let (h0, h1) = s.window(0, s.height, i);
-        for j in 0..cols {
-            let (w0, w1) = s.window(1, s.width, j);
-            // Only the place is kept, and chosen without a branch: which tap wins cannot be predicted, and a wrong
-            // guess costs more than all of the arithmetic.
-            let mut place = h0 * s.width + w0;
+multiversion! {
+    fn max_plane[T: Float](s: &Pool2d, x: &[T], y: &mut [T], index: &mut [i64]) {
+        let cols = s.output()[1];
+        if cols == 0 {
+            return;
+        }
+        for (i, (y, index)) in y.chunks_exact_mut(cols).zip(index.chunks_exact_mut(cols)).enumerate() {
+            if s.is_quarters() {
+                let start = 2 * i * s.width;
+                max_quarters(&x[start..], s.width, start, y, index);
+                continue;
+            }
+            // No place yet: whatever comes first is taken, -infinity too.
+            y.fill(T::NEG_INFINITY);
+            index.fill(-1);
+            let (h0, h1) = s.window(0, s.height, i);
             for h in h0..h1 {
-                for at in h * s.width + w0..h * s.width + w1 {
-                    let v = x[at];
-                    place = select_unpredictable((v > x[place]) | v.is_nan(), at, place);
+                for b in 0..s.kernel[1] {
+                    let (start, end, column) = s.span(b, cols);
+                    let (y, index) = (&mut y[start..end], &mut index[start..end]);
+                    let place = h * s.width + column;
+                    let x = &x[place.min(x.len())..];
+                    // Strides that the compiler knows become vector code.
+                    match s.stride[1] {
+                        1 => max_taps(x, 1, place, y, index),
+                        2 => max_taps(x, 2, place, y, index),
+                        stride => max_taps(x, stride, place, y, index),
+                    }
                 }
             }
-            y[i * cols + j] = x[place];
-            index[i * cols + j] = place as i64;
         }
+    }
+}
+
+/// Takes one tap of each window of a row into account.
+#[inline(always)]
+fn max_taps<T: Float>(x: &[T], stride: usize, place: usize, y: &mut [T], index: &mut [i64]) {
+    for (j, (y, index)) in y.iter_mut().zip(index).enumerate() {
+        let v = x[j * stride];
+        let better = (v > *y) | v.is_nan() | (*index < 0);
+        *y = if better { v } else { *y };
+        *index = if better { (place + j * stride) as i64 } else { *index };
+    }
+}
+
+/// One row of windows of 2x2 pixels; `x` begins at the first one, which is number `start` of its plane.
+#[inline(always)]
+fn max_quarters<T: Float>(x: &[T], width: usize, start: usize, y: &mut [T], index: &mut [i64]) {
+    let pairs = x.chunks_exact(2).zip(x[width..].chunks_exact(2));
+    for (j, ((y, index), (top, bottom))) in y.iter_mut().zip(index).zip(pairs).enumerate() {
+        let (mut best, mut place) = (top[0], 0);
+        for (v, at) in [(top[1], 1), (bottom[0], width), (bottom[1], width + 1)] {
+            let better = (v > best) | v.is_nan();
+            best = if better { v } else { best };
+            place = if better { at } else { place };
+        }
+        *y = best;
+        *index = (start + 2 * j + place) as i64;
     }
 }
 
@@ -185,21 +244,72 @@ pub fn max_pool2d_grad<T: Float>(s: &Pool2d, dy: &[T], index: &[i64], dx: &mut [
 #[track_caller]
 pub fn avg_pool2d<T: Float>(s: &Pool2d, x: &[T], y: &mut [T]) {
     s.check("avg_pool2d", x.len(), y.len());
-    let (plane_in, plane_out, [_, cols]) = (s.input_plane(), s.output_plane(), s.output());
+    let (plane_in, plane_out) = (s.input_plane(), s.output_plane());
     for_planes(s.batch, plane_out * s.kernel[0] * s.kernel[1], y, plane_out, &|plane, y| {
-        let x = &x[plane * plane_in..][..plane_in];
-        for (place, y) in y.iter_mut().enumerate() {
-            let (i, j) = (place / cols, place % cols);
-            let ((h0, h1), (w0, w1)) = (s.window(0, s.height, i), s.window(1, s.width, j));
-            let mut sum = T::ZERO;
+        mean_plane(s, &x[plane * plane_in..][..plane_in], y);
+    });
+}
+
+multiversion! {
+    fn mean_plane[T: Float](s: &Pool2d, x: &[T], y: &mut [T]) {
+        if s.is_global() {
+            y.fill(sum(x) / T::from_f64(x.len() as f64));
+            return;
+        }
+        let cols = s.output()[1];
+        if cols == 0 {
+            return;
+        }
+        for (i, y) in y.chunks_exact_mut(cols).enumerate() {
+            if s.is_quarters() {
+                let x = &x[2 * i * s.width..];
+                let pairs = x.chunks_exact(2).zip(x[s.width..].chunks_exact(2));
+                for (y, (top, bottom)) in y.iter_mut().zip(pairs) {
+                    *y = (top[0] + top[1] + bottom[0] + bottom[1]) * T::from_f64(0.25);
+                }
+                continue;
+            }
+            y.fill(T::ZERO);
+            let (h0, h1) = s.window(0, s.height, i);
             for h in h0..h1 {
-                for &v in &x[h * s.width..][w0..w1] {
-                    sum += v;
+                for b in 0..s.kernel[1] {
+                    let (start, end, column) = s.span(b, cols);
+                    let x = &x[(h * s.width + column).min(x.len())..];
+                    let y = &mut y[start..end];
+                    match s.stride[1] {
+                        1 => y.iter_mut().zip(x).for_each(|(y, &x)| *y += x),
+                        2 => add_every(x, 2, y),
+                        stride => add_every(x, stride, y),
+                    }
                 }
             }
-            *y = sum / T::from_f64(s.divisor(i, j) as f64);
+            for (j, y) in y.iter_mut().enumerate() {
+                *y /= T::from_f64((s.extent(0, s.height, i) * s.extent(1, s.width, j)) as f64);
+            }
         }
-    });
+    }
+}
+
+/// `y[j] += x[j * stride]`
+#[inline(always)]
+fn add_every<T: Float>(x: &[T], stride: usize, y: &mut [T]) {
+    for (j, y) in y.iter_mut().enumerate() {
+        *y += x[j * stride];
+    }
+}
+
+/// The sum of all items, in sixteen parts.
+#[inline(always)]
+fn sum<T: Float>(x: &[T]) -> T {
+    let mut sums = [T::ZERO; 16];
+    let pieces = x.chunks_exact(16);
+    let rest = pieces.remainder().iter().copied().sum::<T>();
+    for piece in pieces {
+        for l in 0..16 {
+            sums[l] += piece[l];
+        }
+    }
+    sums.into_iter().sum::<T>() + rest
 }
 
 /// The gradient of [`avg_pool2d`]: every item of window (i, j) gets `dy[p, i, j]` over the window's size.
@@ -209,23 +319,59 @@ pub fn avg_pool2d<T: Float>(s: &Pool2d, x: &[T], y: &mut [T]) {
 #[track_caller]
 pub fn avg_pool2d_grad<T: Float>(s: &Pool2d, dy: &[T], dx: &mut [T]) {
     s.check("avg_pool2d_grad", dx.len(), dy.len());
-    let (plane_in, plane_out, [rows, cols]) = (s.input_plane(), s.output_plane(), s.output());
+    let (plane_in, plane_out) = (s.input_plane(), s.output_plane());
     for_planes(s.batch, plane_in + plane_out * s.kernel[0] * s.kernel[1], dx, plane_in, &|plane, dx| {
+        mean_plane_grad(s, &dy[plane * plane_out..][..plane_out], dx);
+    });
+}
+
+multiversion! {
+    fn mean_plane_grad[T: Float](s: &Pool2d, dy: &[T], dx: &mut [T]) {
+        if s.is_global() {
+            let share = dy[0] / T::from_f64(dx.len() as f64);
+            dx.fill(share);
+            return;
+        }
+        let cols = s.output()[1];
+        if cols == 0 {
+            dx.fill(T::ZERO);
+            return;
+        }
+        if s.is_quarters() {
+            for (rows, dy) in dx.chunks_mut(2 * s.width).zip(dy.chunks_exact(cols)) {
+                for row in rows.chunks_exact_mut(s.width) {
+                    let (pairs, rest) = row.split_at_mut(2 * cols);
+                    for (pair, &dy) in pairs.chunks_exact_mut(2).zip(dy) {
+                        let share = dy * T::from_f64(0.25);
+                        (pair[0], pair[1]) = (share, share);
+                    }
+                    rest.fill(T::ZERO);
+                }
+            }
+            dx[dy.len() / cols * 2 * s.width..].fill(T::ZERO);
+            return;
+        }
         dx.fill(T::ZERO);
-        let dy = &dy[plane * plane_out..][..plane_out];
-        for i in 0..rows {
+        let mut shares = vec![T::ZERO; cols];
+        for (i, dy) in dy.chunks_exact(cols).enumerate() {
+            for (j, (share, &dy)) in shares.iter_mut().zip(dy).enumerate() {
+                *share = dy / T::from_f64((s.extent(0, s.height, i) * s.extent(1, s.width, j)) as f64);
+            }
             let (h0, h1) = s.window(0, s.height, i);
-            for j in 0..cols {
-                let (w0, w1) = s.window(1, s.width, j);
-                let share = dy[i * cols + j] / T::from_f64(s.divisor(i, j) as f64);
-                for h in h0..h1 {
-                    for v in &mut dx[h * s.width..][w0..w1] {
-                        *v += share;
+            for h in h0..h1 {
+                for b in 0..s.kernel[1] {
+                    let (start, end, column) = s.span(b, cols);
+                    let place = (h * s.width + column).min(dx.len());
+                    let (dx, shares) = (&mut dx[place..], &shares[start..end]);
+                    if s.stride[1] == 1 {
+                        dx.iter_mut().zip(shares).for_each(|(x, &share)| *x += share);
+                    } else {
+                        dx.iter_mut().step_by(s.stride[1]).zip(shares).for_each(|(x, &share)| *x += share);
                     }
                 }
             }
         }
-    });
+    }
 }
 
 #[cfg(test)]
@@ -263,6 +409,10 @@ mod tests {
         assert!(y[0].is_nan() && index == [1]);
         max_pool2d(&s, &[f64::NEG_INFINITY; 4], &mut y, &mut index);
         assert_eq!((y, index), ([f64::NEG_INFINITY], [0]));
+        let (mut y, mut index) = ([0.0f32; 2], [9; 2]);
+        let x = [f32::NEG_INFINITY, f32::NEG_INFINITY, 1.0, f32::NAN, f32::NEG_INFINITY, -1.0, f32::NAN, 1.0];
+        max_pool2d(&Pool2d { height: 2, ..PLAIN }, &x, &mut y, &mut index);
+        assert!(y[0] == -1.0 && y[1].is_nan() && index == [5, 6]);
     }
 
     #[test]
@@ -309,6 +459,12 @@ mod tests {
                 stride: [s.0, s.1],
                 padding: [p.0.min(k.0 / 2), p.1.min(k.1 / 2)],
                 count_include_pad,
+            })
+            .prop_flat_map(|s| {
+                // Windows that have code of their own.
+                let quarters = Pool2d { kernel: [2, 2], stride: [2, 2], padding: [0, 0], ..s };
+                let global = Pool2d { kernel: [s.height, s.width], padding: [0, 0], ..s };
+                prop_oneof![2 => Just(s), 1 => Just(quarters), 1 => Just(global)]
             })
     }
 

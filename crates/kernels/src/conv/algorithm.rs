@@ -57,7 +57,11 @@ impl Algorithm {
     }
 }
 
-/// Whether tiles of 4x4 are faster than computing directly: with few channels, the transforms cost more than they save.
+/// Whether tiles of 4x4 are faster than computing directly. With few channels the transforms of the tiles cost more
+/// than the products save, with few tiles those of the filters do, and tiles that reach far over the border save little.
 fn is_worth(s: &Conv2d) -> bool {
-    s.in_channels >= 16 && s.out_channels >= 16
+    let [height, width] = s.output();
+    let tiles = height.div_ceil(4) * width.div_ceil(4);
+    let products = (36 * tiles, 9 * height * width);
+    s.in_channels >= 16 && s.out_channels >= 16 && s.batch * tiles >= 8 && products.1 >= 2 * products.0
 }

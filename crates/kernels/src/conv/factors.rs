@@ -2,20 +2,20 @@
 
 use std::ops::Range;
 
-use super::Conv2d;
+use super::Placed;
 use super::frame::{Frame, Layout, SLACK};
 use crate::gemm::{Block, Factor, Packer, panel_len};
 use crate::{Buffer, Float};
 
 /// The right factor of the forward pass: a column per output pixel, a row per tap, over several images.
 pub(super) struct Pixels<'a, T> {
-    pub(super) s: &'a Conv2d,
+    pub(super) s: &'a Placed,
     pub(super) x: &'a [T],
 }
 
 /// The right factor of the weight gradient: a column per tap, a row per output pixel of all images in turn.
 pub(super) struct Taps<'a, T> {
-    pub(super) s: &'a Conv2d,
+    pub(super) s: &'a Placed,
     pub(super) x: &'a [T],
 }
 
@@ -27,7 +27,7 @@ pub(super) struct Outputs<'a, T> {
 }
 
 /// The channels that a range of taps belongs to.
-fn channels(s: &Conv2d, taps: &Range<usize>) -> Range<usize> {
+fn channels(s: &Placed, taps: &Range<usize>) -> Range<usize> {
     let each = s.kernel[0] * s.kernel[1];
     taps.start / each..taps.end.div_ceil(each)
 }

@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use super::Conv2d;
+use super::Placed;
+use crate::dispatch::multiversion;
 use crate::{Buffer, Float};
 
 /// Items that may be read behind the end of a frame.
@@ -12,21 +13,22 @@ pub(super) const SLACK: usize = 32;
 /// ones, and so on. What a tap sees from neighbouring output pixels is thus contiguous for every stride.
 #[derive(Clone, Copy)]
 pub(super) struct Layout<'a> {
-    s: &'a Conv2d,
+    s: &'a Placed,
     /// Items from one part of a row to the next, and from row to row.
     part: usize,
     line: usize,
 }
 
 impl<'a> Layout<'a> {
-    pub(super) fn new(s: &'a Conv2d) -> Self {
-        let part = (s.width + 2 * s.padding[1]).div_ceil(s.stride[1]);
+    pub(super) fn new(s: &'a Placed) -> Self {
+        let part = s.seen(1).div_ceil(s.stride[1]);
         Layout { s, part, line: part * s.stride[1] }
     }
 
     /// Whether an image is its own frame.
     fn is_plain(&self) -> bool {
-        self.s.padding == [0, 0] && self.s.stride[1] == 1
+        let s = self.s;
+        s.padding == [0, 0] && s.stride[1] == 1 && self.line == s.width && s.seen(0) <= s.height
     }
 
     /// The distance of output pixel (i, j) from the start of a plane, for the first tap.
@@ -34,10 +36,61 @@ impl<'a> Layout<'a> {
         i * self.s.stride[0] * self.line + j
     }
 
+    /// Items from one row of output pixels to the next.
+    pub(super) fn step(&self) -> usize {
+        self.s.stride[0] * self.line
+    }
+
+    /// Items of a whole channel.
+    pub(super) fn plane(&self) -> usize {
+        self.s.seen(0) * self.line
+    }
+
+    /// Where the taps of the first channel see output pixel (0, 0) in a whole frame.
+    pub(super) fn taps(&self) -> Vec<usize> {
+        let s = self.s;
+        let places =
+            (0..s.kernel[0] * s.kernel[1]).map(|t| (t / s.kernel[1], t % s.kernel[1] * s.dilation[1]));
+        places
+            .map(|(r, column)| {
+                let (phase, place) = (column % s.stride[1], column / s.stride[1]);
+                r * s.dilation[0] * self.line + phase * self.part + place
+            })
+            .collect()
+    }
+
+    /// Copies the image out of a whole frame of one channel, zeros where no output sees it.
+    pub(super) fn take_back<T: Float>(&self, frame: &[T], image: &mut [T]) {
+        let (s, stride) = (self.s, self.s.stride[1]);
+        for (h, to) in image.chunks_exact_mut(s.width.max(1)).enumerate() {
+            let start = (h + s.padding[0]) * self.line;
+            let Some(from) = frame.get(start..start + self.line) else {
+                to.fill(T::ZERO);
+                continue;
+            };
+            if stride == 1 {
+                let from = &from[s.padding[1].min(from.len())..];
+                let count = from.len().min(to.len());
+                to[..count].copy_from_slice(&from[..count]);
+                to[count..].fill(T::ZERO);
+                continue;
+            }
+            for phase in 0..stride {
+                // The first column of the image in this part.
+                let first = (phase + stride - s.padding[1] % stride) % stride;
+                let place = ((first + s.padding[1]) / stride).min(self.part);
+                let from = &from[phase * self.part..][place..self.part];
+                let mut places = to.iter_mut().skip(first).step_by(stride);
+                from.iter().zip(places.by_ref()).for_each(|(&x, to)| *to = x);
+                places.for_each(|to| *to = T::ZERO);
+            }
+        }
+    }
+
     /// Calls `f(place in the range, source, length)` for the output pixels `range` of an image, cut into runs that
     /// are contiguous in the frame.
     pub(super) fn for_runs(&self, range: Range<usize>, mut f: impl FnMut(usize, usize, usize)) {
-        let cols = self.s.output()[1];
+        let cols = self.s.output[1];
         let whole = self.s.stride[0] * self.line == cols;
         let mut at = range.start;
         while at < range.end {
@@ -83,21 +136,13 @@ impl<'a, T: Float> Frame<'a, T> {
                 plane,
             };
         }
-        let cols = s.output()[1];
+        let cols = s.output[1];
         let first_row = pixels.start / cols * s.stride[0];
         let end = (pixels.end - 1) / cols * s.stride[0] + (s.kernel[0] - 1) * s.dilation[0] + 1;
         let len = (end - first_row) * layout.line;
         let mut buffer = Buffer::take((channels.len() * len + SLACK) * size_of::<T>());
-        let copy = buffer.as_mut_slice::<T>();
-        for (channel, to) in channels.clone().zip(copy.chunks_exact_mut(len)) {
-            let from = &image[channel * plane..][..plane];
-            for (row, to) in (first_row..end).zip(to.chunks_exact_mut(layout.line)) {
-                match row.checked_sub(s.padding[0]).filter(|&h| h < s.height) {
-                    Some(h) => layout.copy_row(&from[h * s.width..][..s.width], to),
-                    None => to.fill(T::ZERO),
-                }
-            }
-        }
+        let place = Place { first_row, rows: end - first_row };
+        lay_out(&layout, image, channels.clone(), place, buffer.as_mut_slice::<T>());
         Frame { layout, data: Data::Copy(buffer, std::marker::PhantomData), channels, first_row, plane: len }
     }
 
@@ -143,23 +188,63 @@ impl<'a, T: Float> Frame<'a, T> {
     }
 }
 
-impl Layout<'_> {
-    /// Lays one row of an image out, zeros for the padding.
-    fn copy_row<T: Float>(&self, from: &[T], to: &mut [T]) {
-        let (padding, stride) = (self.s.padding[1], self.s.stride[1]);
-        if stride == 1 {
-            to[..padding].fill(T::ZERO);
-            to[padding..padding + from.len()].copy_from_slice(from);
-            to[padding + from.len()..].fill(T::ZERO);
-            return;
+/// The rows of a frame that are there.
+#[derive(Clone, Copy)]
+struct Place {
+    first_row: usize,
+    rows: usize,
+}
+
+multiversion! {
+    /// Lays `channels` of an image out, channel after channel, zeros for the padding.
+    fn lay_out[T: Float](layout: &Layout<'_>, image: &[T], channels: Range<usize>, place: Place, to: &mut [T]) {
+        let (s, plane) = (layout.s, layout.s.height * layout.s.width);
+        for (channel, to) in channels.zip(to.chunks_exact_mut(place.rows * layout.line)) {
+            let from = &image[channel * plane..][..plane];
+            for (row, to) in (place.first_row..).zip(to.chunks_exact_mut(layout.line)) {
+                match row.checked_sub(s.padding[0]).filter(|&h| h < s.height) {
+                    Some(h) => copy_row(layout, &from[h * s.width..][..s.width], to),
+                    None => to.fill(T::ZERO),
+                }
+            }
         }
-        to.fill(T::ZERO);
-        for (phase, to) in to.chunks_exact_mut(self.part).enumerate() {
-            // The first column of the image in this part, and its place.
-            let place = padding.saturating_sub(phase).div_ceil(stride);
-            let first = place * stride + phase - padding;
-            let columns = from.iter().skip(first).step_by(stride);
-            to[place..].iter_mut().zip(columns).for_each(|(to, &x)| *to = x);
+    }
+}
+
+/// Lays one row of an image out. Parts of a row that no tap sees are left as they are.
+#[inline(always)]
+fn copy_row<T: Float>(layout: &Layout, from: &[T], to: &mut [T]) {
+    let (s, padding, stride) = (layout.s, layout.s.padding[1], layout.s.stride[1]);
+    if stride == 1 {
+        let padding = padding.min(to.len());
+        let count = from.len().min(to.len() - padding);
+        to[..padding].fill(T::ZERO);
+        to[padding..padding + count].copy_from_slice(&from[..count]);
+        to[padding + count..].fill(T::ZERO);
+        return;
+    }
+    for (phase, to) in to.chunks_exact_mut(layout.part).enumerate() {
+        if !(0..s.kernel[1]).any(|q| q * s.dilation[1] % stride == phase) {
+            continue;
+        }
+        // The first column of the image in this part, and its place.
+        let start = padding.saturating_sub(phase).div_ceil(stride).min(to.len());
+        let first = (start * stride + phase - padding).min(from.len());
+        let from = &from[first..];
+        let count = from.len().div_ceil(stride).min(to.len() - start);
+        let from = &from[..from.len().min(count * stride)];
+        to[..start].fill(T::ZERO);
+        to[start + count..].fill(T::ZERO);
+        let to = &mut to[start..start + count];
+        if stride == 2 {
+            // A stride that the compiler knows becomes a few shuffles.
+            let pairs = from.chunks_exact(2);
+            if let (Some(to), Some(&x)) = (to.last_mut(), pairs.remainder().first()) {
+                *to = x;
+            }
+            to.iter_mut().zip(pairs).for_each(|(to, pair)| *to = pair[0]);
+        } else {
+            to.iter_mut().enumerate().for_each(|(i, to)| *to = from[i * stride]);
         }
     }
 }

@@ -2,23 +2,29 @@
 //!
 //! All three passes are matrix products over *columns*: the matrix that holds, for every tap of the kernel and every
 //! output pixel, the input pixel that the tap sees (zero in the padding). Columns are never written out as a whole:
-//! panels of them are made, from a small copy of the image with its padding, where the product needs them. Only
-//! convolutions of several groups, and input gradients of strided ones, go through whole columns of one image.
+//! panels of them are made, from a small copy of the image with its padding, where the product needs them. The input
+//! gradient of a strided convolution is several convolutions of stride 1, one for each remainder of a pixel's place by
+//! the stride. Kernels that see one channel only (depthwise ones) are summed directly. Only convolutions of several
+//! larger groups, and dilated and strided input gradients, go through whole columns of one image.
 //!
 //! Kernels of 3x3 pixels with stride 1 can instead be computed with fewer multiplications, in single precision; see
 //! [`Algorithm`].
 
 mod algorithm;
 mod columns;
+mod depthwise;
 mod factors;
 mod frame;
 mod grouped;
 mod passes;
+mod strided;
 #[cfg(test)]
 mod tests;
 mod winograd;
 
 pub use algorithm::Algorithm;
+
+use std::ops::Deref;
 
 use crate::Float;
 use crate::float::FloatKind;
@@ -81,6 +87,11 @@ impl Conv2d {
         h * w
     }
 
+    /// The same with its output made explicit.
+    fn placed(&self) -> Placed {
+        Placed { conv: *self, output: self.output() }
+    }
+
     /// Whether the columns of an image are the image itself.
     fn is_pointwise(&self) -> bool {
         self.kernel == [1, 1] && self.stride == [1, 1] && self.padding == [0, 0]
@@ -125,6 +136,35 @@ impl Conv2d {
     }
 }
 
+/// A convolution with an output of any size: `padding` is what lies before the image, and as many zeros lie behind it
+/// as the output needs.
+#[derive(Clone, Copy, Debug)]
+struct Placed {
+    conv: Conv2d,
+    output: [usize; 2],
+}
+
+impl Deref for Placed {
+    type Target = Conv2d;
+
+    fn deref(&self) -> &Conv2d {
+        &self.conv
+    }
+}
+
+impl Placed {
+    /// Pixels of an output channel.
+    fn pixels(&self) -> usize {
+        self.output[0] * self.output[1]
+    }
+
+    /// Rows, or columns, that the outputs see together.
+    fn seen(&self, axis: usize) -> usize {
+        let reach = (self.conv.kernel[axis] - 1) * self.conv.dilation[axis] + 1;
+        self.output[axis].saturating_sub(1) * self.conv.stride[axis] + reach
+    }
+}
+
 /// `y[b, o, i, j] = bias[o] + sum over c, r, s of w[o, c, r, s] x[b, c, i * stride - padding + r * dilation, ..]`:
 /// what deep learning calls a convolution (the kernel is not flipped).
 ///
@@ -144,8 +184,10 @@ pub fn conv2d<T: Float>(s: &Conv2d, algorithm: Algorithm, x: &[T], w: &[T], bias
     }
     if let Some(tile) = algorithm.tile::<T>(s) {
         winograd::forward(tile, s, single(x), single(w), bias.map(single), single_mut(y));
+    } else if depthwise::is_possible(s) {
+        depthwise::forward(s, x, w, bias, y);
     } else if s.groups == 1 && s.taps() > 0 {
-        passes::forward(s, x, w, bias, y);
+        passes::forward(&s.placed(), x, w, bias, y);
     } else {
         grouped::forward(s, x, w, bias, y);
     }
@@ -164,9 +206,14 @@ pub fn conv2d_input_grad<T: Float>(s: &Conv2d, algorithm: Algorithm, dy: &[T], w
     if let Some((tile, turned)) = algorithm.tile::<T>(s).zip(winograd::turned(s)) {
         return winograd::input_grad(tile, &turned, single(dy), single(w), single_mut(dx));
     }
-    match s.turned().filter(|turned| turned.taps() > 0) {
-        Some(turned) => passes::forward(&turned, dy, &passes::turn(s, w), None, dx),
-        None => grouped::input_grad(s, dy, w, dx),
+    if depthwise::is_possible(s) {
+        depthwise::input_grad(s, dy, w, dx);
+    } else if let Some(turned) = s.turned().filter(|turned| turned.taps() > 0) {
+        passes::forward(&turned.placed(), dy, &passes::turn(s, w), None, dx);
+    } else if strided::is_possible(s) {
+        strided::input_grad(s, dy, w, dx);
+    } else {
+        grouped::input_grad(s, dy, w, dx);
     }
 }
 
@@ -184,6 +231,8 @@ pub fn conv2d_weight_grad<T: Float>(s: &Conv2d, algorithm: Algorithm, x: &[T], d
         dw.fill(T::ZERO);
     } else if let Some(tile) = algorithm.tile::<T>(s) {
         winograd::weight_grad(tile, s, single(x), single(dy), single_mut(dw));
+    } else if depthwise::is_possible(s) {
+        depthwise::weight_grad(s, x, dy, dw);
     } else if s.groups == 1 {
         passes::weight_grad(s, x, dy, dw);
     } else {

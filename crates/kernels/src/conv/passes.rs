@@ -1,14 +1,14 @@
 //! Convolutions of one group as products over all images at once.
 
-use super::Conv2d;
 use super::factors::{Outputs, Pixels, Taps};
+use super::{Conv2d, Placed};
 use crate::dispatch::isa;
 use crate::gemm::{Lanes, Large, LargeEpilogue};
 use crate::threads::{Shared, for_each};
 use crate::{Buffer, Float};
 
 /// y = W columns(x), a column per pixel.
-pub(super) fn forward<T: Float>(s: &Conv2d, x: &[T], w: &[T], bias: Option<&[T]>, y: &mut [T]) {
+pub(super) fn forward<T: Float>(s: &Placed, x: &[T], w: &[T], bias: Option<&[T]>, y: &mut [T]) {
     let (taps, pixels) = (s.taps(), s.pixels());
     let product = Large {
         depth: taps,
@@ -69,7 +69,7 @@ pub(super) fn weight_grad<T: Float>(s: &Conv2d, x: &[T], dy: &[T], dw: &mut [T])
             let start = if g == 0 { first.get() } else { rest.get().add((g - 1) * len) };
             std::slice::from_raw_parts_mut(start, len)
         };
-        sum_images(&part, x, dy, dw);
+        sum_images(&part.placed(), x, dy, dw);
     });
     for other in others.chunks_exact(len) {
         dw.iter_mut().zip(other).for_each(|(sum, &x)| *sum += x);
@@ -77,7 +77,7 @@ pub(super) fn weight_grad<T: Float>(s: &Conv2d, x: &[T], dy: &[T], dw: &mut [T])
 }
 
 /// The weight gradient as one product.
-fn sum_images<T: Float>(s: &Conv2d, x: &[T], dy: &[T], dw: &mut [T]) {
+fn sum_images<T: Float>(s: &Placed, x: &[T], dy: &[T], dw: &mut [T]) {
     let product = Large {
         depth: s.batch * s.pixels(),
         rows: s.out_channels,

@@ -259,3 +259,41 @@ fn channels_must_fall_into_groups() {
 fn a_wrong_length_is_refused() {
     conv2d_weight_grad(&PLAIN, Algorithm::Auto, &[0.0f32; 9], &[0.0; 3], &mut [0.0; 4]);
 }
+
+prop_compose! {
+    /// Convolutions whose outputs see one channel each.
+    fn depthwise_sizes()(
+        batch in 1usize..4, channels in (1usize..5, 1usize..4), image in (1usize..24, 1usize..24),
+        k in (1usize..5, 1usize..5), st in (1usize..4, 1usize..4), p in (0usize..4, 0usize..4), d in (1usize..3, 1usize..3),
+    ) -> Conv2d {
+        Conv2d {
+            batch, in_channels: channels.0, out_channels: channels.0 * channels.1, height: image.0, width: image.1,
+            kernel: [k.0, k.1], stride: [st.0, st.1], padding: [p.0, p.1], dilation: [d.0, d.1], groups: channels.0,
+        }
+    }
+}
+
+prop_compose! {
+    /// Strided convolutions of enough channels for the parts of [`strided`].
+    fn strided_sizes()(
+        batch in 1usize..3, channels in (9usize..20, 1usize..12), image in (1usize..15, 1usize..15),
+        k in (1usize..5, 1usize..5), st in (1usize..4, 1usize..4), p in (0usize..4, 0usize..4),
+    ) -> Conv2d {
+        Conv2d {
+            batch, in_channels: channels.0, out_channels: channels.1, height: image.0, width: image.1,
+            kernel: [k.0, k.1], stride: [st.0, st.1], padding: [p.0, p.1], ..PLAIN
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn depthwise_by_definition(s in depthwise_sizes(), double: bool) {
+        if double { check::<f64>(&s, Algorithm::Auto) } else { check::<f32>(&s, Algorithm::Auto) }
+    }
+
+    #[test]
+    fn strided_by_definition(s in strided_sizes(), double: bool) {
+        if double { check::<f64>(&s, Algorithm::Auto) } else { check::<f32>(&s, Algorithm::Auto) }
+    }
+}

@@ -5,8 +5,8 @@ use std::ops::Range;
 
 use super::engine::{Engine, Job};
 use super::grid::{Block, Grid, Piece};
-use super::planes::{CHANNELS, Planes, Window, lay_out};
-use super::transform::{Filters, Place, Target, Tiles, transform_in, transform_out};
+use super::planes::{CHANNELS, LayOut, Planes, Window};
+use super::transform::{Filters, Place, Target, Tiles, TransformIn, transform_out};
 use super::variant::Variant;
 use super::{Scratch, padded, positions, products};
 use crate::Buffer;
@@ -180,16 +180,14 @@ impl<T: Variant> Forward<'_, T> {
                 cols: piece.cols.len() * T::M + border,
             };
             for channel in (0..s.in_channels).step_by(CHANNELS) {
+                let from = frame.start();
+                let tiles = tiles(&piece, window.cols);
+                let transform =
+                    TransformIn::<T, false> { from, tiles, channel, place, to, variant: PhantomData };
                 // SAFETY: the frame has room for the window of a piece; the rest is the caller's.
                 unsafe {
-                    lay_out::<M::V>(&planes, channel, window, frame.start());
-                    transform_in::<M::V, T, false>(
-                        frame.start(),
-                        tiles(&piece, window.cols),
-                        channel,
-                        place,
-                        to,
-                    );
+                    M::work(LayOut { planes, first: channel, window, to: from });
+                    M::work(transform);
                 }
             }
         }
@@ -226,7 +224,7 @@ impl<T: Variant> Forward<'_, T> {
                 // SAFETY: as the caller's; the pixels of the target lie inside the image.
                 unsafe {
                     let from = sums.add((piece.first + i * count) * M::COLS);
-                    transform_out::<M::V, T>(from, [step, M::COLS], count, bias, target, pixels);
+                    transform_out::<M, T>(from, [step, M::COLS], count, bias, target, pixels);
                 }
             }
         }

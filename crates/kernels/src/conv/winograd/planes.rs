@@ -4,6 +4,7 @@
 //! Functions here work on vectors, so that their instructions must exist, and pointers must be valid for all items that
 //! the arguments describe.
 
+use super::engine::{Engine, Job};
 use crate::gemm::Vector;
 
 /// Channels that are laid out together: one cache line.
@@ -37,13 +38,23 @@ impl Window {
 
 /// Lays [`CHANNELS`] channels from `first` on out pixel by pixel: item (i, j) of the window goes to
 /// `to + (i * cols + j) * CHANNELS ..`. Pixels outside the image and channels that do not exist are zero.
+pub(super) struct LayOut<'a> {
+    pub(super) planes: Planes<'a>,
+    pub(super) first: usize,
+    pub(super) window: Window,
+    pub(super) to: *mut f32,
+}
+
+impl Job for LayOut<'_> {
+    #[inline(always)]
+    unsafe fn run<M: Engine>(self) {
+        // SAFETY: as the caller's.
+        unsafe { lay_out::<M::V>(&self.planes, self.first, self.window, self.to) }
+    }
+}
+
 #[inline(always)]
-pub(super) unsafe fn lay_out<V: Vector<Item = f32>>(
-    planes: &Planes,
-    first: usize,
-    window: Window,
-    to: *mut f32,
-) {
+unsafe fn lay_out<V: Vector<Item = f32>>(planes: &Planes, first: usize, window: Window, to: *mut f32) {
     let [top, bottom] = Window::inside(window.top, window.rows, planes.height);
     let [left, right] = Window::inside(window.left, window.cols, planes.width);
     // SAFETY: everything written lies inside the window, everything read inside the planes.
@@ -51,8 +62,8 @@ pub(super) unsafe fn lay_out<V: Vector<Item = f32>>(
         for i in 0..window.rows {
             let row = to.add(i * window.cols * CHANNELS);
             let (left, right) = if (top..bottom).contains(&i) { (left, right) } else { (0, 0) };
-            std::ptr::write_bytes(row, 0, left * CHANNELS);
-            std::ptr::write_bytes(row.add(right * CHANNELS), 0, (window.cols - right) * CHANNELS);
+            clear::<V>(row, left);
+            clear::<V>(row.add(right * CHANNELS), window.cols - right);
         }
         if top == bottom || left == right {
             return;
@@ -74,6 +85,15 @@ pub(super) unsafe fn lay_out<V: Vector<Item = f32>>(
                 copy_run::<V>(from.wrapping_add(i * planes.width), run, to.add(i * window.cols * CHANNELS));
             }
         }
+    }
+}
+
+/// Sets `count` pixels to zero. (There are few at a time, for which a call would take longer.)
+#[inline(always)]
+unsafe fn clear<V: Vector<Item = f32>>(to: *mut f32, count: usize) {
+    for i in 0..count * (CHANNELS / V::LANES) {
+        // SAFETY: the caller's pixels.
+        unsafe { V::zero().store(to.add(i * V::LANES)) };
     }
 }
 
@@ -145,10 +165,32 @@ pub(super) unsafe fn transpose<V: Vector<Item = f32>>(
     }
 }
 
-/// The way back: item l < `lanes` (at most one vector) of pixel p is read at `from + p * step + l` and written to
-/// `to + l * plane + p`, for all p < `len`.
+/// The way back: item l < `lanes` of pixel p is read at `from + p * step + l` and written to `to + l * plane + p`, for
+/// all p < `len`. A step is a whole number of vectors.
+pub(super) struct HandBack {
+    pub(super) from: *const f32,
+    pub(super) step: usize,
+    pub(super) lanes: usize,
+    pub(super) len: usize,
+    pub(super) to: *mut f32,
+    pub(super) plane: usize,
+}
+
+impl Job for HandBack {
+    #[inline(always)]
+    unsafe fn run<M: Engine>(self) {
+        for l in (0..self.lanes).step_by(M::V::LANES) {
+            let lanes = M::V::LANES.min(self.lanes - l);
+            let (from, to) = (self.from.wrapping_add(l), self.to.wrapping_add(l * self.plane));
+            // SAFETY: as the caller's.
+            unsafe { hand_back::<M::V>(from, self.step, lanes, self.len, to, self.plane) };
+        }
+    }
+}
+
+/// [`HandBack`] for at most one vector of lanes.
 #[inline(always)]
-pub(super) unsafe fn hand_back<V: Vector<Item = f32>>(
+unsafe fn hand_back<V: Vector<Item = f32>>(
     from: *const f32,
     step: usize,
     lanes: usize,

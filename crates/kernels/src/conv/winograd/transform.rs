@@ -4,7 +4,10 @@
 //! Functions here work on vectors, so that their instructions must exist, and pointers must be valid for all items that
 //! the arguments describe.
 
-use super::planes::{CHANNELS, hand_back, transpose};
+use std::marker::PhantomData;
+
+use super::engine::{Engine, Job};
+use super::planes::{CHANNELS, HandBack, transpose};
 use super::variant::{Line, Variant};
 use crate::gemm::Vector;
 
@@ -29,25 +32,29 @@ pub(super) struct Tiles {
 
 /// Transforms the tiles of [`CHANNELS`] laid-out channels, of which `channel` is the first: inputs (B^T x B) or, with
 /// GRADIENT, output gradients (A dy A^T).
-#[inline(always)]
-pub(super) unsafe fn transform_in<V: Vector<Item = f32>, T: Variant, const GRADIENT: bool>(
-    from: *const f32,
-    tiles: Tiles,
-    channel: usize,
-    place: Place,
-    to: *mut f32,
-) {
-    // SAFETY: as the caller's.
-    unsafe {
+pub(super) struct TransformIn<T, const GRADIENT: bool> {
+    pub(super) from: *const f32,
+    pub(super) tiles: Tiles,
+    pub(super) channel: usize,
+    pub(super) place: Place,
+    pub(super) to: *mut f32,
+    pub(super) variant: PhantomData<T>,
+}
+
+impl<T: Variant, const GRADIENT: bool> Job for TransformIn<T, GRADIENT> {
+    #[inline(always)]
+    unsafe fn run<M: Engine>(self) {
+        let (tiles, place) = (self.tiles, self.place);
         for i in 0..tiles.rows {
             for j in 0..tiles.cols {
-                let from = from.add((i * T::M * tiles.width + j * T::M) * CHANNELS);
-                let to = to.add((tiles.first + i * tiles.cols + j) * place.row);
-                for v in 0..CHANNELS / V::LANES {
-                    let c = channel + v * V::LANES;
-                    let to = to.add(c / place.width * place.panel + c % place.width);
-                    let from = from.add(v * V::LANES);
-                    one_tile::<V, T, GRADIENT>(from, tiles.width * CHANNELS, to, place.position);
+                let from = self.from.wrapping_add((i * T::M * tiles.width + j * T::M) * CHANNELS);
+                let to = self.to.wrapping_add((tiles.first + i * tiles.cols + j) * place.row);
+                for l in (0..CHANNELS).step_by(M::V::LANES) {
+                    let c = self.channel + l;
+                    let to = to.wrapping_add(c / place.width * place.panel + c % place.width);
+                    let row = tiles.width * CHANNELS;
+                    // SAFETY: as the caller's.
+                    unsafe { one_tile::<M::V, T, GRADIENT>(from.wrapping_add(l), row, to, place.position) };
                 }
             }
         }
@@ -103,7 +110,7 @@ pub(super) struct Target {
 /// `step` from tile to tile), adds `bias` (`step` numbers) and writes the pixels that exist; through `scratch`, which
 /// has room for the pixels with `step` channels.
 #[inline(always)]
-pub(super) unsafe fn transform_out<V: Vector<Item = f32>, T: Variant>(
+pub(super) unsafe fn transform_out<M: Engine, T: Variant>(
     from: *const f32,
     [position, step]: [usize; 2],
     tiles: usize,
@@ -114,14 +121,14 @@ pub(super) unsafe fn transform_out<V: Vector<Item = f32>, T: Variant>(
     // SAFETY: as the caller's.
     unsafe {
         for t in 0..tiles {
-            for v in 0..step / V::LANES {
-                let from = from.add(t * step + v * V::LANES);
-                let bias = V::load(bias.add(v * V::LANES));
-                let mut half = [[V::zero(); 6]; 6];
+            for v in 0..step / M::V::LANES {
+                let from = from.add(t * step + v * M::V::LANES);
+                let bias = M::V::load(bias.add(v * M::V::LANES));
+                let mut half = [[M::V::zero(); 6]; 6];
                 for (i, half) in half.iter_mut().enumerate().take(T::A) {
-                    let mut line = [V::zero(); 6];
+                    let mut line = [M::V::zero(); 6];
                     for (j, x) in line.iter_mut().enumerate().take(T::A) {
-                        *x = V::load(from.add((i * T::A + j) * position));
+                        *x = M::V::load(from.add((i * T::A + j) * position));
                     }
                     *half = T::output(line);
                 }
@@ -130,7 +137,7 @@ pub(super) unsafe fn transform_out<V: Vector<Item = f32>, T: Variant>(
                     for (i, x) in line.into_iter().enumerate().take(T::M) {
                         if t * T::M + j < target.cols && i < target.rows {
                             let pixel = i * target.cols + t * T::M + j;
-                            x.add(bias).store(scratch.add(pixel * step + v * V::LANES));
+                            x.add(bias).store(scratch.add(pixel * step + v * M::V::LANES));
                         }
                     }
                 }
@@ -139,13 +146,9 @@ pub(super) unsafe fn transform_out<V: Vector<Item = f32>, T: Variant>(
         // Where the pixels are whole rows of the image, they follow each other closely.
         let whole = target.cols == target.width;
         let (runs, len) = if whole { (1, target.rows * target.cols) } else { (target.rows, target.cols) };
-        for v in 0..step / V::LANES {
-            let lanes = target.lanes.saturating_sub(v * V::LANES).min(V::LANES);
-            let to = target.to.wrapping_add(v * V::LANES * target.plane);
-            for i in 0..runs {
-                let from = scratch.add(i * target.cols * step + v * V::LANES);
-                hand_back::<V>(from, step, lanes, len, to.wrapping_add(i * target.width), target.plane);
-            }
+        for i in 0..runs {
+            let (from, to) = (scratch.add(i * target.cols * step), target.to.wrapping_add(i * target.width));
+            M::work(HandBack { from, step, lanes: target.lanes.min(step), len, to, plane: target.plane });
         }
     }
 }

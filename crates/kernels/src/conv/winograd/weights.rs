@@ -6,13 +6,13 @@ use std::ops::Range;
 use super::engine::{Engine, Job};
 use super::forward::tiles;
 use super::grid::{Block, Cut, Grid};
-use super::planes::{CHANNELS, Planes, Window, hand_back, lay_out};
-use super::transform::{Place, transform_in, transform_taps};
+use super::planes::{CHANNELS, HandBack, LayOut, Planes, Window};
+use super::transform::{Place, TransformIn, transform_taps};
 use super::variant::Variant;
 use super::{Scratch, padded, positions, products};
 use crate::Buffer;
 use crate::conv::Conv2d;
-use crate::gemm::{Left, Vector};
+use crate::gemm::Left;
 use crate::threads::{Shared, for_chunks, for_each, threads};
 
 /// Tiles are summed in groups of at least this many, and at most [`GROUPS`] of them, each on a thread of its own.
@@ -122,7 +122,7 @@ impl<T: Variant> Weights<'_, T> {
         let [rows, cols] = block.piece();
         let border = T::A - T::M;
         let mut frame = Scratch::take((rows * T::M + border) * (cols * T::M + border) * CHANNELS);
-        let frame = frame.start();
+        let from = frame.start();
         let channels = self.panels.start * M::COLS..(self.panels.end * M::COLS).min(s.out_channels);
         for piece in block.pieces() {
             let x = &self.x[piece.image * len_x..][..len_x];
@@ -140,20 +140,17 @@ impl<T: Variant> Weights<'_, T> {
                     cols: cols + border,
                 };
                 for channel in (0..s.in_channels).step_by(CHANNELS) {
-                    lay_out::<M::V>(&x, channel, window, frame);
-                    transform_in::<M::V, T, false>(
-                        frame,
-                        tiles(&piece, window.cols),
-                        channel,
-                        places[0],
-                        to[0],
-                    );
+                    M::work(LayOut { planes: x, first: channel, window, to: from });
+                    let (tiles, place, to) = (tiles(&piece, window.cols), places[0], to[0]);
+                    let variant = PhantomData;
+                    M::work(TransformIn::<T, false> { from, tiles, channel, place, to, variant });
                 }
                 let window = Window { top, left, rows, cols };
-                for channel in channels.clone().step_by(CHANNELS) {
-                    lay_out::<M::V>(&dy, channel, window, frame);
-                    let own = channel - channels.start;
-                    transform_in::<M::V, T, true>(frame, tiles(&piece, cols), own, places[1], to[1]);
+                for first in channels.clone().step_by(CHANNELS) {
+                    M::work(LayOut { planes: dy, first, window, to: from });
+                    let (tiles, place, to) = (tiles(&piece, cols), places[1], to[1]);
+                    let (channel, variant) = (first - channels.start, PhantomData);
+                    M::work(TransformIn::<T, true> { from, tiles, channel, place, to, variant });
                 }
             }
         }
@@ -171,11 +168,9 @@ impl<T: Variant> Weights<'_, T> {
             unsafe {
                 let from = sums.add(q * positions::<T>() * step);
                 transform_taps::<M::V, T>(from, step, channels, M::COLS, panel.start());
-                for l in (0..M::COLS).step_by(M::V::LANES) {
-                    let lanes = self.s.out_channels.saturating_sub(first + l).min(M::V::LANES);
-                    let to = self.dw.wrapping_add((first + l) * taps);
-                    hand_back::<M::V>(panel.start().add(l), M::COLS, lanes, taps, to, taps);
-                }
+                let (lanes, to) =
+                    (M::COLS.min(self.s.out_channels - first), self.dw.wrapping_add(first * taps));
+                M::work(HandBack { from: panel.start(), step: M::COLS, lanes, len: taps, to, plane: taps });
             }
         }
     }

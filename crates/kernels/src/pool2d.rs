@@ -3,6 +3,8 @@
 //! Window (i, j) covers rows `i * stride[0] - padding[0]` to `.. + kernel[0]` and columns likewise. Sizes are rounded
 //! down, as PyTorch does by default.
 
+use std::hint::select_unpredictable;
+
 use crate::Float;
 use crate::dispatch::multiversion;
 use crate::threads::{Shared, for_each};
@@ -88,6 +90,11 @@ impl Pool2d {
         self.kernel == [self.height, self.width] && self.padding == [0, 0]
     }
 
+    /// Whether rows of windows are long and close enough for going through them tap by tap, in vectors.
+    fn is_dense(&self, cols: usize) -> bool {
+        self.stride[1] <= 2 && cols >= 8
+    }
+
     /// Along `axis`, the extent of window `i` that the mean divides by.
     #[inline(always)]
     fn extent(&self, axis: usize, n: usize, i: usize) -> usize {
@@ -165,6 +172,10 @@ multiversion! {
                 max_quarters(&x[start..], s.width, start, y, index);
                 continue;
             }
+            if !s.is_dense(cols) {
+                max_windows(s, x, i, y, index);
+                continue;
+            }
             // No place yet: whatever comes first is taken, -infinity too.
             y.fill(T::NEG_INFINITY);
             index.fill(-1);
@@ -176,10 +187,10 @@ multiversion! {
                     let place = h * s.width + column;
                     let x = &x[place.min(x.len())..];
                     // Strides that the compiler knows become vector code.
-                    match s.stride[1] {
-                        1 => max_taps(x, 1, place, y, index),
-                        2 => max_taps(x, 2, place, y, index),
-                        stride => max_taps(x, stride, place, y, index),
+                    if s.stride[1] == 1 {
+                        max_taps(x, 1, place, y, index);
+                    } else {
+                        max_taps(x, 2, place, y, index);
                     }
                 }
             }
@@ -195,6 +206,26 @@ fn max_taps<T: Float>(x: &[T], stride: usize, place: usize, y: &mut [T], index: 
         let better = (v > *y) | v.is_nan() | (*index < 0);
         *y = if better { v } else { *y };
         *index = if better { (place + j * stride) as i64 } else { *index };
+    }
+}
+
+/// Row `i` of windows, window by window.
+#[inline(always)]
+fn max_windows<T: Float>(s: &Pool2d, x: &[T], i: usize, y: &mut [T], index: &mut [i64]) {
+    let (h0, h1) = s.window(0, s.height, i);
+    for (j, (y, index)) in y.iter_mut().zip(index).enumerate() {
+        let (w0, w1) = s.window(1, s.width, j);
+        // Only the place is kept, and chosen without a branch: which tap wins cannot be predicted, and a wrong guess
+        // costs more than all of the arithmetic.
+        let mut place = h0 * s.width + w0;
+        for h in h0..h1 {
+            for at in h * s.width + w0..h * s.width + w1 {
+                let v = x[at];
+                place = select_unpredictable((v > x[place]) | v.is_nan(), at, place);
+            }
+        }
+        *y = x[place];
+        *index = place as i64;
     }
 }
 
@@ -269,32 +300,32 @@ multiversion! {
                 }
                 continue;
             }
-            y.fill(T::ZERO);
             let (h0, h1) = s.window(0, s.height, i);
-            for h in h0..h1 {
-                for b in 0..s.kernel[1] {
-                    let (start, end, column) = s.span(b, cols);
-                    let x = &x[(h * s.width + column).min(x.len())..];
-                    let y = &mut y[start..end];
-                    match s.stride[1] {
-                        1 => y.iter_mut().zip(x).for_each(|(y, &x)| *y += x),
-                        2 => add_every(x, 2, y),
-                        stride => add_every(x, stride, y),
+            if s.is_dense(cols) {
+                y.fill(T::ZERO);
+                for h in h0..h1 {
+                    for b in 0..s.kernel[1] {
+                        let (start, end, column) = s.span(b, cols);
+                        let x = &x[(h * s.width + column).min(x.len())..];
+                        let y = &mut y[start..end];
+                        if s.stride[1] == 1 {
+                            y.iter_mut().zip(x).for_each(|(y, &x)| *y += x);
+                        } else {
+                            y.iter_mut().enumerate().for_each(|(j, y)| *y += x[2 * j]);
+                        }
                     }
+                }
+            } else {
+                for (j, y) in y.iter_mut().enumerate() {
+                    let (w0, w1) = s.window(1, s.width, j);
+                    let rows = x[h0 * s.width..h1 * s.width].chunks_exact(s.width);
+                    *y = rows.map(|row| row[w0..w1].iter().copied().sum::<T>()).sum();
                 }
             }
             for (j, y) in y.iter_mut().enumerate() {
                 *y /= T::from_f64((s.extent(0, s.height, i) * s.extent(1, s.width, j)) as f64);
             }
         }
-    }
-}
-
-/// `y[j] += x[j * stride]`
-#[inline(always)]
-fn add_every<T: Float>(x: &[T], stride: usize, y: &mut [T]) {
-    for (j, y) in y.iter_mut().enumerate() {
-        *y += x[j * stride];
     }
 }
 
@@ -351,6 +382,7 @@ multiversion! {
             dx[dy.len() / cols * 2 * s.width..].fill(T::ZERO);
             return;
         }
+        let plane = dx.len();
         dx.fill(T::ZERO);
         let mut shares = vec![T::ZERO; cols];
         for (i, dy) in dy.chunks_exact(cols).enumerate() {
@@ -359,14 +391,16 @@ multiversion! {
             }
             let (h0, h1) = s.window(0, s.height, i);
             for h in h0..h1 {
-                for b in 0..s.kernel[1] {
-                    let (start, end, column) = s.span(b, cols);
-                    let place = (h * s.width + column).min(dx.len());
-                    let (dx, shares) = (&mut dx[place..], &shares[start..end]);
-                    if s.stride[1] == 1 {
-                        dx.iter_mut().zip(shares).for_each(|(x, &share)| *x += share);
-                    } else {
-                        dx.iter_mut().step_by(s.stride[1]).zip(shares).for_each(|(x, &share)| *x += share);
+                if s.stride[1] == 1 && s.is_dense(cols) {
+                    for b in 0..s.kernel[1] {
+                        let (start, end, column) = s.span(b, cols);
+                        let dx = &mut dx[(h * s.width + column).min(plane)..];
+                        dx.iter_mut().zip(&shares[start..end]).for_each(|(x, &share)| *x += share);
+                    }
+                } else {
+                    for (j, &share) in shares.iter().enumerate() {
+                        let (w0, w1) = s.window(1, s.width, j);
+                        dx[h * s.width..][w0..w1].iter_mut().for_each(|x| *x += share);
                     }
                 }
             }

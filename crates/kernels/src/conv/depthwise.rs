@@ -11,9 +11,10 @@ use crate::{Buffer, Float};
 /// Multiplications of a task.
 const TASK: usize = 1 << 17;
 
-/// Whether every output channel sees one input channel.
+/// Whether every output channel sees one input channel of several. (A single one is seen by many outputs, for which a
+/// product is faster.)
 pub(super) fn is_possible(s: &Conv2d) -> bool {
-    s.groups == s.in_channels && s.taps() > 0 && s.pixels() > 0
+    s.groups == s.in_channels && s.groups > 1 && s.taps() > 0 && s.pixels() > 0
 }
 
 /// Output channels of one input channel.

@@ -6,7 +6,7 @@
 
 use super::{Conv2d, Placed, passes};
 use crate::dispatch::multiversion;
-use crate::threads::{Shared, for_each};
+use crate::threads::{Shared, for_chunks, for_each};
 use crate::{Buffer, Float};
 
 /// One remainder along one axis: the pixels `remainder + i * stride` for i < `pixels`, and the taps
@@ -72,7 +72,8 @@ pub(super) fn input_grad<T: Float>(s: &Conv2d, dy: &[T], w: &[T], dx: &mut [T]) 
             };
             let mut part = Buffer::take(planes * len * size_of::<T>());
             let placed = Placed { conv, output: [row.pixels, col.pixels] };
-            passes::forward(&placed, dy, &choose(s, row, col, w), None, part.as_mut_slice::<T>());
+            let w = choose(s, row, col, w);
+            passes::forward(&placed, dy, w.as_slice::<T>(), None, part.as_mut_slice::<T>());
             parts.push(Some(part));
         }
     }
@@ -101,19 +102,30 @@ pub(super) fn input_grad<T: Float>(s: &Conv2d, dy: &[T], w: &[T], dx: &mut [T]) 
 /// Pixels that are put in their places in one task.
 const GROUP: usize = 1 << 15;
 
+/// Channels of a square of weights that is copied at a time, so that both sides stay in the cache.
+const SQUARE: usize = 16;
+
 /// The taps of two parts, as the weights [in, out, rows, columns] of a convolution of `dy`.
-fn choose<T: Float>(s: &Conv2d, row: Part, col: Part, w: &[T]) -> Vec<T> {
-    let kernel = s.kernel[0] * s.kernel[1];
-    let mut chosen = Vec::with_capacity(s.in_channels * s.out_channels * row.taps * col.taps);
-    for i in 0..s.in_channels {
-        for o in 0..s.out_channels {
-            let w = &w[(o * s.in_channels + i) * kernel..][..kernel];
-            for r in (0..row.taps).rev().map(|m| row.first + m * s.stride[0]) {
-                let columns = (0..col.taps).rev().map(|m| col.first + m * s.stride[1]);
-                chosen.extend(columns.map(|q| w[r * s.kernel[1] + q]));
+fn choose<T: Float>(s: &Conv2d, row: Part, col: Part, w: &[T]) -> Buffer {
+    let (kernel, outputs) = (s.kernel[0] * s.kernel[1], s.out_channels);
+    let rows = (0..row.taps).rev().map(|m| row.first + m * s.stride[0]);
+    let taps: Vec<usize> = rows
+        .flat_map(|r| (0..col.taps).rev().map(move |m| r * s.kernel[1] + col.first + m * s.stride[1]))
+        .collect();
+    let mut chosen = Buffer::take(s.in_channels * outputs * taps.len() * size_of::<T>());
+    for_chunks(chosen.as_mut_slice::<T>(), SQUARE * outputs * taps.len(), &|square, chosen| {
+        for start in (0..outputs).step_by(SQUARE) {
+            for (i, chosen) in chosen.chunks_exact_mut(outputs * taps.len()).enumerate() {
+                let channel = square * SQUARE + i;
+                let end = (start + SQUARE).min(outputs);
+                let chosen = chosen[start * taps.len()..end * taps.len()].chunks_exact_mut(taps.len());
+                for (o, chosen) in (start..end).zip(chosen) {
+                    let w = &w[(o * s.in_channels + channel) * kernel..][..kernel];
+                    chosen.iter_mut().zip(&taps).for_each(|(to, &tap)| *to = w[tap]);
+                }
             }
         }
-    }
+    });
     chosen
 }
 

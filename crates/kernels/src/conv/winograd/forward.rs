@@ -137,13 +137,9 @@ impl<T: Variant> Job for Forward<'_, T> {
                             (ready.as_ptr().add(panel * positions * position), position)
                         }
                         None => {
-                            let to = fresh.start();
-                            self.filters.transform::<M::V, T>(
-                                [panel, M::COLS],
-                                [first, count],
-                                to,
-                                fresh_position,
-                            );
+                            let (filters, depths, to) = (self.filters, first..first + count, fresh.start());
+                            let (position, variant) = (fresh_position, PhantomData);
+                            M::work(Transform::<T> { filters, panel, depths, to, position, variant });
                             (to.cast_const(), fresh_position)
                         }
                     };

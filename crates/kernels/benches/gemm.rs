@@ -8,11 +8,11 @@ mod timing;
 use std::hint::black_box;
 use std::time::Instant;
 
-use talweg_kernels::gemm::{Epilogue, Mat, gemm};
+use talweg_kernels::gemm::{Epilogue, Mat, Precision, gemm_in};
 use talweg_kernels::{Buffer, Float, isa, peak, threads};
 use timing::best;
 
-/// (m, k, n): cubes, the layers of small networks, of a transformer, and heads.
+/// (m, k, n): cubes, the products of a small network, of a transformer and of convolutions, and their gradients.
 const SHAPES: &[[usize; 3]] = &[
     [4, 2, 8],
     [4, 8, 1],
@@ -24,20 +24,33 @@ const SHAPES: &[[usize; 3]] = &[
     [512, 512, 512],
     [1024, 1024, 1024],
     [2048, 2048, 2048],
-    [128, 784, 128],
+    [128, 784, 512],
+    [784, 128, 512],
+    [128, 512, 512],
+    [512, 128, 512],
     [128, 512, 10],
-    [128, 128, 10],
-    [128, 10, 128],
-    [784, 128, 128],
-    [50, 512, 256],
+    [128, 10, 512],
+    [512, 128, 10],
+    [50, 512, 2048],
     [64, 9216, 128],
+    [64, 288, 36864],
     [3072, 384, 1536],
     [3072, 1536, 384],
     [384, 3072, 1536],
     [1536, 3072, 384],
+    [3072, 384, 1152],
+    [384, 3072, 1152],
+    [3072, 1152, 384],
     [3072, 384, 384],
     [384, 3072, 384],
+    [3072, 384, 65],
+    [384, 3072, 65],
+    [3072, 65, 384],
+    [256, 64, 256],
+    [256, 256, 64],
     [1, 1024, 1024],
+    [1024, 1024, 1],
+    [4, 1024, 1024],
 ];
 
 fn main() {
@@ -49,49 +62,57 @@ fn main() {
         isa::detect().name()
     );
     println!(
-        "{:>5} {:>5} {:>5}   GFLOP/s of 1 and {most} threads for NN NT TN TT, % of the peak",
-        "m", "k", "n"
+        "{:>4} {:>5} {:>5} {:>5}   GFLOP/s of 1 and {most} threads for NN NT TN TT, % of the peak (f64: of half of it; \
+         bf16: of the double where the processor multiplies pairs)",
+        "", "m", "k", "n"
     );
+    let pairs = if pairs() { 2.0 } else { 1.0 };
     for &[m, k, n] in SHAPES {
-        if format!("{m}x{k}x{n}").contains(&filter) {
-            line::<f32>([m, k, n], peak, most);
+        let asked = |kind: &str| format!("{kind} {m}x{k}x{n}").contains(&filter);
+        if asked("f32") {
+            line::<f32>(Precision::Full, "f32", [m, k, n], peak, most);
         }
-    }
-    for &[m, k, n] in &[[512, 512, 512], [1024, 1024, 1024]] {
-        if format!("f64 {m}x{k}x{n}").contains(&filter) {
-            line::<f64>([m, k, n], peak / 2.0, most);
+        if asked("f64") {
+            line::<f64>(Precision::Full, "f64", [m, k, n], peak / 2.0, most);
+        }
+        if asked("bf16") {
+            line::<f32>(Precision::Bf16, "bf16", [m, k, n], peak * pairs, most);
         }
     }
 }
 
-fn line<T: Float>([m, k, n]: [usize; 3], peak: f64, most: usize) {
+/// Whether products of 16-bit factors have instructions of their own.
+fn pairs() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return isa::detect() == isa::Isa::Avx512 && is_x86_feature_detected!("avx512bf16");
+    #[cfg(not(target_arch = "x86_64"))]
+    false
+}
+
+fn line<T: Float>(precision: Precision, name: &str, [m, k, n]: [usize; 3], peak: f64, most: usize) {
     let flops = 2.0 * (m * k * n) as f64;
     let (mut a, mut b) = (Buffer::take(m * k * size_of::<T>()), Buffer::take(k * n * size_of::<T>()));
     a.as_mut_slice::<T>().iter_mut().enumerate().for_each(|(i, x)| *x = T::from_f64((i % 13) as f64 - 6.0));
     b.as_mut_slice::<T>().iter_mut().enumerate().for_each(|(i, x)| *x = T::from_f64((i % 11) as f64 - 5.0));
     let (a, b) = (a.as_slice::<T>(), b.as_slice::<T>());
     let mut c = Buffer::zeroed(m * n * size_of::<T>());
-    print!("{m:>5} {k:>5} {n:>5} {:>4}", if size_of::<T>() == 8 { "f64" } else { "" });
+    print!("{name:>4} {m:>5} {k:>5} {n:>5}  ");
     for count in [1, most] {
         threads::set_threads(count);
         for (ta, tb) in [(false, false), (false, true), (true, false), (true, true)] {
             let a = if ta { Mat::row_major(a, k, m).t() } else { Mat::row_major(a, m, k) };
             let b = if tb { Mat::row_major(b, n, k).t() } else { Mat::row_major(b, k, n) };
+            let c = c.as_mut_slice();
             let time = best(count == 1, || {
-                gemm(black_box(a), black_box(b), c.as_mut_slice(), n, &Epilogue::default())
+                gemm_in(precision, black_box(a), black_box(b), c, n, &Epilogue::default());
             });
             let speed = flops / time / 1e9;
             print!(" {speed:6.1} {:3.0}%", 100.0 * speed / peak / count as f64);
+            if flops < 1e5 {
+                print!(" ({:.0} ns)", time * 1e9);
+            }
         }
         print!("  |");
-        if flops < 1e5 {
-            let a = Mat::row_major(a, m, k);
-            let b = Mat::row_major(b, k, n);
-            let time = best(count == 1, || {
-                gemm(black_box(a), black_box(b), c.as_mut_slice(), n, &Epilogue::default())
-            });
-            print!(" {:.0} ns |", time * 1e9);
-        }
     }
     println!();
 }

@@ -11,6 +11,7 @@
 //!   that names both lengths.
 
 pub mod attention;
+mod bf16;
 pub mod buffer;
 pub mod conv;
 mod dispatch;
@@ -29,6 +30,7 @@ pub mod strided;
 pub mod threads;
 pub mod update;
 
+pub use bf16::Bf16;
 pub use buffer::Buffer;
 pub use float::{Float, Pod};
 pub use isa::Isa;

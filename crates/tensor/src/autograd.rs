@@ -11,6 +11,7 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::dtype::DType;
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 
@@ -241,6 +242,9 @@ fn fit(dx: Grad, shape: &Shape) -> Grad {
     match dx {
         Grad::Dense(dx) if dx.shape() == shape => Grad::Dense(dx),
         Grad::Dense(dx) if dx.shape().broadcast(shape) == Some(*shape) => Grad::Dense(dx.broadcast_to(shape)),
+        Grad::Dense(dx) if dx.dtype() == DType::Bf16 => {
+            Grad::Dense(dx.cast(DType::F32).sum_to(shape).cast(DType::Bf16))
+        }
         Grad::Dense(dx) => Grad::Dense(dx.sum_to(shape)),
         rows => rows,
     }

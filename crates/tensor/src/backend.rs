@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use talweg_kernels::Buffer;
 use talweg_kernels::conv::Conv2d;
-use talweg_kernels::gemm::Activation;
+use talweg_kernels::gemm::{Activation, Precision};
 use talweg_kernels::pool2d::Pool2d;
 
 use crate::dtype::DType;
@@ -146,9 +146,9 @@ pub enum Kernel {
     /// Position of the greatest or least element along an axis.
     ArgReduce(ArgReduce, usize),
     /// Matrix product over the last two axes, the axes before them batched (equal in both inputs).
-    MatMul,
+    MatMul(Precision),
     /// `act(x w^T + b)` for `x [m, k]`, `w [n, k]` and, if there, `b [n]`.
-    Linear(Activation),
+    Linear(Activation, Precision),
     /// Convolution of pictures `[n, in, h, w]`: inputs `x`, `w` and, if there, the bias.
     Conv2d(Conv2d),
     /// Its gradient by `x`: inputs `dy`, `w`.

@@ -2,6 +2,8 @@
 
 use std::fmt::{self, Debug, Display};
 
+use talweg_kernels::Bf16;
+
 use crate::dtype::DType;
 use crate::tensor::Tensor;
 
@@ -34,6 +36,7 @@ fn cells(x: &Tensor) -> Vec<String> {
         DType::Bool => x.to_vec::<bool>().iter().map(bool::to_string).collect(),
         DType::F32 => floats(&x.to_vec::<f32>().iter().map(|&x| x as f64).collect::<Vec<_>>()),
         DType::F64 => floats(&x.to_vec::<f64>()),
+        DType::Bf16 => floats(&x.to_vec::<Bf16>().iter().map(|x| x.to_f32() as f64).collect::<Vec<_>>()),
     }
 }
 
@@ -95,6 +98,7 @@ mod tests {
         assert_eq!(x.to_string(), "[[ 1.5000, -2.2500],\n [ 0.0000, 10.0000]]");
         assert_eq!(Tensor::from_slice(&[1i64, 20], [2]).to_string(), "[ 1, 20]");
         assert_eq!(Tensor::scalar(true).to_string(), "true");
+        assert_eq!(Tensor::scalar(3.15f32).cast(crate::DType::Bf16).to_string(), "3.1562");
         assert_eq!(Tensor::zeros([2, 0], crate::DType::F32).to_string(), "[[],\n []]");
         assert_eq!(Tensor::from_slice(&[1e-7f64, f64::NAN], [2]).to_string(), "[1.0000e-7,       nan]");
         assert_eq!(Tensor::arange(2000).to_string(), "[   0,    1,    2, ..., 1997, 1998, 1999]");

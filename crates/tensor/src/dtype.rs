@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Debug, Display};
 
-use talweg_kernels::Pod;
+use talweg_kernels::{Bf16, Pod};
 
 /// The type of a tensor's elements.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -11,6 +11,9 @@ pub enum DType {
     F32,
     /// IEEE 754 double precision: gradient checks and reference computations.
     F64,
+    /// The upper half of `F32`, for storage and matrix products: half the memory, 8 significant bits. Apart from
+    /// [`matmul`](crate::Tensor::matmul), arithmetic needs a [`cast`](crate::Tensor::cast) first.
+    Bf16,
     /// 64-bit signed integers: class labels and indices.
     I64,
     /// Unsigned bytes: image data as it comes from files.
@@ -24,21 +27,28 @@ impl DType {
     pub const fn size(self) -> usize {
         match self {
             DType::F32 => 4,
+            DType::Bf16 => 2,
             DType::F64 | DType::I64 => 8,
             DType::U8 | DType::Bool => 1,
         }
     }
 
-    /// Whether the type is a floating-point type: only such tensors carry gradients.
+    /// Whether the type is one that all arithmetic is defined for: `F32` or `F64`. Parameters have such a type.
     pub const fn is_float(self) -> bool {
         matches!(self, DType::F32 | DType::F64)
     }
 
-    /// The name that messages and files use: `f32`, `f64`, `i64`, `u8` or `bool`.
+    /// Whether the numbers have fractions: `F32`, `F64` or `Bf16`. Only such tensors carry gradients.
+    pub const fn is_real(self) -> bool {
+        matches!(self, DType::F32 | DType::F64 | DType::Bf16)
+    }
+
+    /// The name that messages and files use: `f32`, `f64`, `bf16`, `i64`, `u8` or `bool`.
     pub const fn name(self) -> &'static str {
         match self {
             DType::F32 => "f32",
             DType::F64 => "f64",
+            DType::Bf16 => "bf16",
             DType::I64 => "i64",
             DType::U8 => "u8",
             DType::Bool => "bool",
@@ -62,12 +72,13 @@ mod sealed {
     pub trait Sealed {}
     impl Sealed for f32 {}
     impl Sealed for f64 {}
+    impl Sealed for talweg_kernels::Bf16 {}
     impl Sealed for i64 {}
     impl Sealed for u8 {}
     impl Sealed for bool {}
 }
 
-/// A Rust type that can be the element of a tensor: `f32`, `f64`, `i64`, `u8`, `bool`.
+/// A Rust type that can be the element of a tensor: `f32`, `f64`, [`Bf16`], `i64`, `u8`, `bool`.
 pub trait Element: sealed::Sealed + Copy + Send + Sync + Debug + PartialEq + 'static {
     /// The tensor's type for this Rust type.
     const DTYPE: DType;
@@ -93,7 +104,7 @@ macro_rules! element {
         }
     )*};
 }
-element! { f32: F32; f64: F64; i64: I64; u8: U8; }
+element! { f32: F32; f64: F64; Bf16: Bf16; i64: I64; u8: U8; }
 
 impl Element for bool {
     const DTYPE: DType = DType::Bool;

@@ -49,13 +49,15 @@ pub use ops::{
     ArgReduce, AttentionDropout, AttentionKernel, AttentionOptions, BatchNormOutput, Binary,
     BinaryCrossEntropyOptions, BinaryCrossEntropyWithLogitsOptions, Compare, Conv2dOptions,
     CrossEntropyKernel, CrossEntropyOptions, NllLossOptions, NormKernel, Pool2dOptions, Reduce, Reduction,
-    Unary, Update,
+    Unary, Update, mixed_precision, with_precision,
 };
 pub use param::{Buffer, Param};
 pub use random::{Distribution, Draw, Rng};
 pub use shape::{Axes, AxisSet, MAX_RANK, Shape};
 pub use tensor::Tensor;
 
+pub use talweg_kernels::Bf16;
+pub use talweg_kernels::gemm::Precision;
 pub use talweg_kernels::update as update_rules;
 
 pub use talweg_kernels::conv::Algorithm as ConvAlgorithm;

@@ -246,7 +246,7 @@ pub fn apply<O: Op>(op: O, inputs: &[&Tensor]) -> Tensor {
 /// What the shape rule says, or that a tracked input meets an operation without a derivative.
 pub fn try_apply<O: Op>(op: O, inputs: &[&Tensor]) -> Result<Tensor, OpError> {
     let out = with_specs(inputs, |specs| op.infer(specs))?;
-    let recording = out.dtype.is_float() && wants_record(inputs);
+    let recording = out.dtype.is_real() && wants_record(inputs);
     if recording && let Some(remedy) = op.no_derivative() {
         return Err(refuse_untraceable(op.name(), inputs, remedy));
     }
@@ -277,7 +277,7 @@ pub fn apply_multi<O: MultiOp>(op: O, inputs: &[&Tensor]) -> Vec<Tensor> {
     }
     let record = Record::of_multi(op, inputs, saved, outs.len());
     let link = |(i, y): (usize, Tensor)| {
-        if y.dtype().is_float() { y.with_history(record.clone(), i as u32) } else { y }
+        if y.dtype().is_real() { y.with_history(record.clone(), i as u32) } else { y }
     };
     ys.into_iter().enumerate().map(link).collect()
 }

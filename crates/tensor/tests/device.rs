@@ -77,7 +77,7 @@ impl Loops {
             (Kernel::Binary(Binary::Sub), [a, b]) => a.zip(b, &shape, |a, b| a - b),
             (Kernel::Binary(Binary::Mul), [a, b]) => a.zip(b, &shape, |a, b| a * b),
             (Kernel::Reduce(kind, axes), [x]) => reduce(*kind, *axes, x, shape.numel()),
-            (Kernel::MatMul, [a, b]) => matmul(a, b),
+            (Kernel::MatMul(_), [a, b]) => matmul(a, b),
             (other, _) => panic!("loops: the kernel {other:?} is not there yet"),
         };
         assert_eq!(numbers.len(), shape.numel(), "{kernel:?}");

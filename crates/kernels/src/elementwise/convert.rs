@@ -1,11 +1,13 @@
 //! Conversion between number types.
 
 use super::same_length;
+use crate::Bf16;
 use crate::dispatch::{CHUNK, chunks, multiversion};
 use crate::float::Pod;
 
 /// A numeric conversion with the meaning of Rust's `as`: to the nearest value between floating-point types,
-/// truncating and saturating from those to integers (NaN becomes 0), wrapping between integers.
+/// truncating and saturating from those to integers (NaN becomes 0), wrapping between integers. [`Bf16`] converts by
+/// way of `f32`.
 pub trait Convert<B>: Pod {
     /// The number as type `B`.
     fn convert(self) -> B;
@@ -23,6 +25,31 @@ macro_rules! conversions {
     )* };
 }
 conversions!(f32 f64 i64 i32 u32 u16 u8);
+
+macro_rules! bf16_conversions {
+    ($($t:ident)*) => { $(
+        impl Convert<$t> for Bf16 {
+            #[inline(always)]
+            fn convert(self) -> $t {
+                self.to_f32() as $t
+            }
+        }
+        impl Convert<Bf16> for $t {
+            #[inline(always)]
+            fn convert(self) -> Bf16 {
+                Bf16::from_f32(self as f32)
+            }
+        }
+    )* };
+}
+bf16_conversions!(f32 f64 i64 i32 u32 u16 u8);
+
+impl Convert<Bf16> for Bf16 {
+    #[inline(always)]
+    fn convert(self) -> Bf16 {
+        self
+    }
+}
 
 /// out\[i\] = x\[i\] converted ([`Convert`]).
 ///

@@ -1,4 +1,5 @@
 use super::*;
+use crate::Bf16;
 use crate::Isa;
 use crate::Pod;
 use crate::dispatch::tests::with_each_isa;
@@ -192,4 +193,18 @@ fn a_wrong_length_is_refused() {
 #[should_panic(expected = "zip_channels: 7 elements cannot be cut into blocks of 3 x 1")]
 fn a_row_that_does_not_fit_is_refused() {
     zip_rows::<Less, f32>(&[0.0; 7], &[0.0; 3], &mut [0.0; 7]);
+}
+
+#[test]
+fn bf16_converts_by_way_of_f32() {
+    let x = [1.0f32, 3.15, -2.5e-3, 300.7];
+    let mut halves = [Bf16::default(); 4];
+    cast(&x, &mut halves);
+    let mut back = [0.0f64; 4];
+    cast(&halves, &mut back);
+    let expected = x.map(|x| f64::from(Bf16::from_f32(x).to_f32()));
+    assert_eq!(back, expected);
+    let mut whole = [0u8; 4];
+    cast(&halves, &mut whole);
+    assert_eq!(whole, [1, 3, 0, 255]);
 }

@@ -1,132 +1,207 @@
-//! Small and narrow products, straight from the matrices.
+//! Small, narrow and deep products, straight from the matrices.
 //!
 //! # Safety
-//! Functions here may only be called where the instructions of their [`Machine`] exist, with pointers that cover the
+//! Functions here may only be called where the instructions of their machine exist, with pointers that cover the
 //! matrices that [`Product`] has checked.
 
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
+use super::ahead::{Ahead, Region};
 use super::machine::Machine;
-use super::pack::{Block, panel_len};
+use super::pack::Block;
 use super::product::{PARALLEL, Product};
-use super::tile::{Left, Right};
+use super::tile::{Left, Out, Right};
 use crate::Buffer;
-use crate::threads::{for_each, threads};
+use crate::threads::{Shared, for_each, threads};
 
 /// Whether packing both factors would cost more than it gains.
 pub(super) fn is_direct<M: Machine>(x: &Product<M::Item>) -> bool {
-    let bytes = x.k * x.n * size_of::<M::Item>();
-    let small = x.m * x.n * x.k <= 1 << 18 && x.k <= 1024;
-    // The left factor would be packed for one or two uses only.
-    let narrow = x.n <= 2 * M::COLS && bytes <= 128 << 10;
-    // The right factor would be packed for a few uses only.
-    let flat = x.m <= 4 * M::ROWS && (x.b.col_stride == 1 || x.m <= M::ROWS);
-    small || narrow || flat || x.k == 0
+    let small = x.m * x.n * x.k <= 1 << 18 && x.k <= DEPTH;
+    small || is_narrow::<M>(x) || is_flat::<M>(x) || x.k == 0
+}
+
+/// Whether the left factor would be packed for a few uses only, and can be read where it is.
+fn is_narrow<M: Machine>(x: &Product<M::Item>) -> bool {
+    let item = size_of::<M::Item>();
+    // Rows at a multiple of the size of a page share one place of the first-level cache, which holds eight lines.
+    let apart = M::ROWS <= 8 || x.a.row_stride * item % 2048 != 0;
+    let near = x.a.col_stride == 1 && apart || x.a.row_stride == 1 && x.a.col_stride * item <= 1024;
+    x.n <= 8 * M::COLS && near || x.n <= 2 * M::COLS && x.k * x.n * item <= 128 << 10
+}
+
+/// Whether the right factor would be packed for a few uses only.
+fn is_flat<M: Machine>(x: &Product<M::Item>) -> bool {
+    x.m <= M::ROWS || x.m <= 4 * M::ROWS && has_near_rows::<M>(x)
+}
+
+/// Whether the right factor has rows, and these are not so far apart that they share few places of the caches.
+fn has_near_rows<M: Machine>(x: &Product<M::Item>) -> bool {
+    x.b.col_stride == 1 && x.b.row_stride * size_of::<M::Item>() <= 4096
 }
 
 /// Numbers of the right factor that fit the stack when it must be packed.
 const ON_STACK: usize = 1024;
+/// A greater depth is cut into parts of at most half of this.
+const DEPTH: usize = 1024;
+/// Bytes of the left factor that are gone through for every strip of the right one.
+const LEFT_BYTES: usize = 128 << 10;
 
-/// Computes the product without packing the left factor, and with packing the right one only if its rows are not
-/// contiguous.
+/// Computes the product without packing the left factor, and with packing the right one only where its rows are not
+/// contiguous, or are read often.
 ///
 /// # Safety
 /// As [`Multiply::multiply`](super::product::Multiply::multiply).
 pub(super) unsafe fn direct<M: Machine>(x: &Product<M::Item>) {
-    let pack = x.b.col_stride != 1 && x.n > 1 && x.k > 0;
-    let strips = x.n.div_ceil(M::COLS);
-    let tasks = if x.m * x.n * x.k < PARALLEL { 1 } else { 2 * threads() };
-    let panel = panel_len(M::COLS, x.k);
-    // SAFETY: sizes were checked, tasks write different strips or rows, and the buffers have room for the panels.
+    // SAFETY: sizes were checked, and tasks write different strips or rows.
     unsafe {
-        if !pack && tasks == 1 {
-            strips_by_rows::<M>(x, 0..strips, 0..x.m, None, 0);
-        } else if !pack {
-            split::<M>(x, tasks, None, panel);
-        } else if strips * panel <= ON_STACK && tasks == 1 {
-            let mut panels = [MaybeUninit::<M::Item>::uninit(); ON_STACK];
-            let panels = panels.as_mut_ptr().cast();
-            pack_strips::<M>(x, 0..strips, panel, panels);
-            strips_by_rows::<M>(x, 0..strips, 0..x.m, Some(panels), panel);
-        } else {
-            let mut buffer = Buffer::take(strips * panel * size_of::<M::Item>());
-            split::<M>(x, tasks, Some(buffer.as_mut_slice().as_mut_ptr()), panel);
+        let again = x.m > 12 * M::ROWS && x.m * x.n * x.k >= PARALLEL;
+        let pack = x.n > 1 && x.k > 0 && (x.b.col_stride != 1 || again);
+        if x.m <= M::ROWS && x.n <= M::COLS && x.k <= DEPTH && !pack {
+            return tile::<M>(x, &x.out(true, true), 0..x.m, 0, 0..x.k, None);
         }
-    }
-}
-
-/// Cuts the longer side of the destination into `tasks` parts.
-unsafe fn split<M: Machine>(x: &Product<M::Item>, tasks: usize, panels: Option<*mut M::Item>, panel: usize) {
-    let strips = x.n.div_ceil(M::COLS);
-    let part = |all: usize, i: usize| all * i / tasks..all * (i + 1) / tasks;
-    let panels = panels.map(crate::threads::Shared::new);
-    let at = |strip: usize| panels.as_ref().map(|p| p.get().wrapping_add(strip * panel));
-    // SAFETY: the parts of different tasks are disjoint; panels are complete before they are read.
-    unsafe {
-        if tasks > 1 && strips >= 2 * tasks {
-            for_each(tasks, &|i| {
-                let own = part(strips, i);
-                let panels = at(own.start);
-                if let Some(panels) = panels {
-                    pack_strips::<M>(x, own.clone(), panel, panels);
-                }
-                strips_by_rows::<M>(x, own, 0..x.m, panels, panel);
+        let (strips, tiles) = (x.n.div_ceil(M::COLS), x.m.div_ceil(M::ROWS));
+        if x.m * x.n * x.k < PARALLEL {
+            return if pack { packed::<M>(x, 0..strips) } else { region::<M>(x, 0..strips, 0..x.m, None) };
+        }
+        let tasks = 2 * threads();
+        let part = |all: usize, tasks: usize, i: usize| all * i / tasks..all * (i + 1) / tasks;
+        if strips >= 2 * tasks || strips >= tasks && tiles < 2 * tasks {
+            return for_each(tasks, &|i| {
+                let strips = part(strips, tasks, i);
+                if pack { packed::<M>(x, strips) } else { region::<M>(x, strips, 0..x.m, None) }
             });
-            return;
         }
-        if let Some(panels) = at(0) {
-            pack_strips::<M>(x, 0..strips, panel, panels);
+        let panel = if pack { M::RIGHT.panel(x.k) } else { 0 };
+        let mut buffer = Buffer::take(strips * panel * size_of::<M::Item>());
+        let panels = Shared::new(buffer.as_mut_slice::<M::Item>().as_mut_ptr());
+        if pack {
+            for_each(strips, &|i| pack_strips::<M>(x, i..i + 1, panels.get().wrapping_add(i * panel)));
         }
-        let tiles = x.m.div_ceil(M::ROWS);
-        for_each(tasks.min(tiles), &|i| {
-            let tasks = tasks.min(tiles);
-            let rows = x.m * i / tasks..x.m * (i + 1) / tasks;
-            strips_by_rows::<M>(x, 0..strips, rows, at(0), panel);
+        let tasks = tasks.min(tiles);
+        for_each(tasks, &|i| {
+            let panels = if pack { Some(panels.get().cast_const()) } else { None };
+            region::<M>(x, 0..strips, part(x.m, tasks, i), panels);
         });
     }
 }
 
+/// All rows of some strips, which are packed first.
+unsafe fn packed<M: Machine>(x: &Product<M::Item>, strips: Range<usize>) {
+    let len = strips.len() * M::RIGHT.panel(x.k);
+    let mut stack = [MaybeUninit::<M::Item>::uninit(); ON_STACK];
+    let mut buffer;
+    let panels = if len <= ON_STACK {
+        stack.as_mut_ptr().cast()
+    } else {
+        buffer = Buffer::take(len * size_of::<M::Item>());
+        buffer.as_mut_slice::<M::Item>().as_mut_ptr()
+    };
+    // SAFETY: there is room for the panels, which are complete before they are read.
+    unsafe {
+        pack_strips::<M>(x, strips.clone(), panels);
+        region::<M>(x, strips, 0..x.m, Some(panels));
+    }
+}
+
 /// Packs strips of the right factor, COLS columns each.
-unsafe fn pack_strips<M: Machine>(
-    x: &Product<M::Item>,
-    strips: Range<usize>,
-    panel: usize,
-    to: *mut M::Item,
-) {
+unsafe fn pack_strips<M: Machine>(x: &Product<M::Item>, strips: Range<usize>, to: *mut M::Item) {
     let cols = strips.start * M::COLS..(strips.end * M::COLS).min(x.n);
     let start = x.b.data.as_ptr().wrapping_add(cols.start * x.b.col_stride);
     let block = Block { start, lane: x.b.col_stride, step: x.b.row_stride, lanes: cols.len(), depth: x.k };
     // SAFETY: the caller's buffer has room; the block lies inside the checked matrix.
-    unsafe { (M::RIGHT.pack)(block, panel, to) }
+    unsafe { (M::RIGHT.pack)(block, M::RIGHT.panel(x.k), to) }
 }
 
-/// The tiles of some strips and rows; `panels` starts with the first of the strips.
-unsafe fn strips_by_rows<M: Machine>(
+/// Some rows and strips, a part of the depth after the other; `panels` starts with the first of the strips.
+unsafe fn region<M: Machine>(
     x: &Product<M::Item>,
     strips: Range<usize>,
     rows: Range<usize>,
-    panels: Option<*mut M::Item>,
-    panel: usize,
+    panels: Option<*const M::Item>,
 ) {
-    let first = strips.start;
-    for strip in strips {
-        let j = strip * M::COLS;
-        let cols = M::COLS.min(x.n - j);
-        let b = Right { start: x.b.data.as_ptr().wrapping_add(j * x.b.col_stride), step: x.b.row_stride };
-        let mut i = rows.start;
-        while i < rows.end {
-            let count = even_rows::<M>(rows.end - i);
-            let out = x.out(i, j, cols);
-            let a = if x.k == 0 { Left { start: x.a.data.as_ptr(), row: 0, step: 0 } } else { x.left(i, 0) };
-            // SAFETY: tile and factors lie inside the checked matrices and the caller's panels.
-            unsafe {
-                match panels {
-                    Some(panels) => M::half_packed(count, x.k, a, panels.add((strip - first) * panel), &out),
-                    None => M::direct(count, x.k, a, b, &out),
+    let depth = if x.k <= DEPTH { x.k } else { x.k.div_ceil(x.k.div_ceil(DEPTH / 2)) };
+    let block = rows_of_block::<M>(rows.len(), strips.len(), depth);
+    let panel = M::RIGHT.panel(x.k);
+    let mut p = 0;
+    loop {
+        let depths = p..(p + depth).min(x.k);
+        let out = x.out(p == 0, depths.end == x.k);
+        for start in rows.clone().step_by(block) {
+            let end = (start + block).min(rows.end);
+            let following = left_region(x, end..(end + block).min(rows.end), depths.clone());
+            let mut ahead = Ahead::new(following, strips.len() * (end - start).div_ceil(M::ROWS));
+            for strip in strips.clone() {
+                let panel =
+                    panels.map(|panels| panels.wrapping_add((strip - strips.start) * panel + p * M::COLS));
+                let mut i = start;
+                while i < end {
+                    let next = i + even_rows::<M>(end - i);
+                    ahead.step();
+                    // SAFETY: tile and factors lie inside the checked matrices and the caller's panels.
+                    unsafe { tile::<M>(x, &out, i..next, strip, depths.clone(), panel) };
+                    i = next;
                 }
             }
-            i += count;
+        }
+        p = depths.end;
+        if p == x.k {
+            return;
+        }
+    }
+}
+
+/// Rows of the left factor, to be fetched ahead; nothing where they are not contiguous.
+fn left_region<T>(x: &Product<T>, rows: Range<usize>, depths: Range<usize>) -> Region {
+    if x.a.col_stride != 1 || rows.is_empty() {
+        return Region::NONE;
+    }
+    let start = x.a.data.as_ptr().wrapping_add(rows.start * x.a.row_stride + depths.start);
+    let item = size_of::<T>();
+    Region {
+        start: start.cast(),
+        bytes: depths.len() * item,
+        stride: x.a.row_stride * item,
+        rows: rows.len(),
+    }
+}
+
+/// The rows that stay in the second-level cache while several strips go by.
+fn rows_of_block<M: Machine>(rows: usize, strips: usize, depth: usize) -> usize {
+    let bytes = rows * depth * size_of::<M::Item>();
+    if strips <= 1 || bytes <= LEFT_BYTES || rows <= 4 * M::ROWS {
+        return rows.max(1);
+    }
+    rows.div_ceil(bytes.div_ceil(LEFT_BYTES)).next_multiple_of(M::ROWS)
+}
+
+/// One tile for a part of the depth.
+#[inline(always)]
+unsafe fn tile<M: Machine>(
+    x: &Product<M::Item>,
+    whole: &Out<M::Item>,
+    rows: Range<usize>,
+    strip: usize,
+    depths: Range<usize>,
+    panel: Option<*const M::Item>,
+) {
+    let j = strip * M::COLS;
+    let cols = M::COLS.min(x.n - j);
+    let out = whole.at(rows.start, j, cols);
+    let a = if x.k == 0 {
+        Left { start: x.a.data.as_ptr(), row: 0, step: 0 }
+    } else {
+        x.left(rows.start, depths.start)
+    };
+    // SAFETY: as the caller's.
+    unsafe {
+        match panel {
+            Some(panel) => M::half_packed(rows.len(), depths.len(), a, panel, &out),
+            None => {
+                let b = depths.start * x.b.row_stride + j * x.b.col_stride;
+                let b = Right { start: x.b.data.as_ptr().wrapping_add(b), step: x.b.row_stride };
+                M::direct(rows.len(), depths.len(), a, b, &out);
+            }
         }
     }
 }

@@ -1,14 +1,16 @@
 //! Large products, through packed panels.
 //!
 //! # Safety
-//! Functions here may only be called where the instructions of their [`Machine`] exist, with panels and destinations as
+//! Functions here may only be called where the instructions of their [`Panels`] exist, with panels and destinations as
 //! large as the block sizes say.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::machine::Machine;
-use super::pack::{Block, Packer, panel_len};
+use super::Mat;
+use super::ahead::{Ahead, Region};
+use super::machine::Panels;
+use super::pack::{Block, Packer};
 use super::product::PARALLEL;
 use super::tile::Out;
 use crate::threads::{Backoff, Shared, for_each, threads};
@@ -16,11 +18,17 @@ use crate::{Buffer, Float};
 
 /// A factor of a large product: it knows how to pack itself.
 pub(crate) trait Factor<T>: Sync {
-    /// Packs the given panels (of `packer.width` lanes) and depths to `to`, [`panel_len`] items per panel.
+    /// Packs the given panels (of `packer.width` lanes) and depths to `to`, [`Packer::panel`] items per panel.
     ///
     /// # Safety
     /// The packer's machine must be there, panels and depths must lie inside the factor, and `to` must have room.
     unsafe fn pack(&self, packer: &Packer<T>, panels: Range<usize>, depths: Range<usize>, to: *mut T);
+
+    /// The memory that [`Factor::pack`] would read for panels of `width` lanes, where that is simple to say. It is
+    /// only ever prefetched.
+    fn region(&self, _width: usize, _panels: Range<usize>, _depths: Range<usize>) -> Region {
+        Region::NONE
+    }
 }
 
 /// A matrix as a factor: rows of the left one, columns of the right one, are its lanes.
@@ -38,7 +46,19 @@ impl<T: Float> Factor<T> for Lanes<'_, T> {
         let (lane, step, depth) = (self.lane, self.step, depths.len());
         let block = Block { start, lane, step, lanes: lanes.len(), depth };
         // SAFETY: the block lies inside the checked matrix; the caller vouches for the rest.
-        unsafe { (packer.pack)(block, panel_len(packer.width, depth), to) }
+        unsafe { (packer.pack)(block, packer.panel(depth), to) }
+    }
+
+    fn region(&self, width: usize, panels: Range<usize>, depths: Range<usize>) -> Region {
+        let lanes = panels.start * width..(panels.end * width).min(self.lanes);
+        let start = self.data.as_ptr().wrapping_add(lanes.start * self.lane + depths.start * self.step);
+        let (length, stride, rows) = match (self.step, self.lane) {
+            (1, lane) => (depths.len(), lane, lanes.len()),
+            (step, 1) => (lanes.len(), step, depths.len()),
+            _ => return Region::NONE,
+        };
+        let item = size_of::<T>();
+        Region { start: start.cast(), bytes: length * item, stride: stride * item, rows }
     }
 }
 
@@ -72,6 +92,14 @@ pub struct Large<'a, T> {
 // SAFETY: whoever made the product lent it the items of `c` that it describes; tasks write disjoint parts.
 unsafe impl<T: Float> Sync for Large<'_, T> {}
 
+/// More that can happen to the sums of a plain matrix product: `alpha` times the sum, plus a matrix.
+#[derive(Clone, Copy)]
+pub(super) struct Extra<'a, T> {
+    pub(super) alpha: T,
+    /// Its columns are neighbours.
+    pub(super) residual: Option<Mat<'a, T>>,
+}
+
 /// Bytes of one packed chunk that all threads share; two of them shall stay in the last-level cache.
 const SHARED_BYTES: usize = 4 << 20;
 /// Bytes of packed panels that stay in the second-level cache while narrow products go through a longer chunk.
@@ -84,9 +112,9 @@ const NARROW_BYTES: usize = 192 << 10;
 ///
 /// # Safety
 /// As [`Multiply::multiply`](super::product::Multiply::multiply).
-pub(super) unsafe fn large<M: Machine>(x: &Large<M::Item>) {
-    let plan = Plan::new::<M>(x);
-    let chunk = plan.section * panel_len(plan.shared_width::<M>(), plan.depth) * size_of::<M::Item>();
+pub(super) unsafe fn large<M: Panels>(x: &Large<M::Item>, extra: Extra<M::Item>) {
+    let plan = Plan::new::<M>(x, extra);
+    let chunk = plan.section * plan.shared_packer::<M>().panel(plan.depth) * size_of::<M::Item>();
     let mut shared = [Buffer::take(chunk), Buffer::take(if plan.phases() > 1 { chunk } else { 0 })];
     let shared = shared.each_mut().map(|buffer| Shared::new(buffer.as_mut_slice::<M::Item>().as_mut_ptr()));
     // Tasks are claimed in order: the pack tasks of a phase, then its blocks. Each waits for earlier tasks only.
@@ -118,8 +146,18 @@ pub(super) unsafe fn large<M: Machine>(x: &Large<M::Item>) {
     });
 }
 
+/// [`large`] without more.
+///
+/// # Safety
+/// As [`large`].
+pub(super) unsafe fn factors<M: Panels>(x: &Large<M::Item>) {
+    // SAFETY: as the caller's.
+    unsafe { large::<M>(x, Extra { alpha: M::Item::ONE, residual: None }) }
+}
+
 /// How a large product is cut.
-struct Plan {
+struct Plan<'a, T> {
+    extra: Extra<'a, T>,
     /// Panels of rows and of columns.
     rows: usize,
     cols: usize,
@@ -134,28 +172,49 @@ struct Plan {
     section: usize,
     /// Tasks that pack a chunk of the shared factor.
     packers: usize,
+    threads: usize,
+    /// Panels of rows that are gone through for each panel of columns.
+    block_rows: usize,
 }
 
-impl Plan {
-    fn new<M: Machine>(x: &Large<M::Item>) -> Plan {
+impl<'a, T: Float> Plan<'a, T> {
+    fn new<M: Panels<Item = T>>(x: &Large<T>, extra: Extra<'a, T>) -> Self {
         let (rows, cols) = (x.rows.div_ceil(M::ROWS), x.images * x.cols.div_ceil(M::COLS));
         let (high, wide) = (rows * M::ROWS, cols * M::COLS);
-        let most = M::DEPTH.max(NARROW_BYTES / ((high + wide) * size_of::<M::Item>()));
-        let chunks = x.depth.div_ceil(most);
-        let depth = x.depth.div_ceil(chunks);
+        let items = x.depth.div_ceil(M::PER_ITEM);
+        let most = match items <= M::WHOLE_DEPTH {
+            true => M::WHOLE_DEPTH,
+            false => M::DEPTH.max(NARROW_BYTES / ((high + wide) * size_of::<T>())),
+        };
+        let chunks = items.div_ceil(most);
+        let depth = items.div_ceil(chunks) * M::PER_ITEM;
         let by_rows = high >= wide;
+        let block_rows = M::BLOCK_ROWS / M::ROWS;
         let (own, per_block, shared, width) = if by_rows {
-            (rows, M::BLOCK_ROWS / M::ROWS, cols, M::COLS)
+            (rows, block_rows, cols, M::COLS)
         } else {
             (cols, M::BLOCK_COLS / M::COLS, rows, M::ROWS)
         };
-        let fitting = (SHARED_BYTES / (depth * width * size_of::<M::Item>())).max(1);
+        let fitting = (SHARED_BYTES / (depth * width * size_of::<T>())).max(1);
         let sections = shared.div_ceil(fitting);
         let section = shared.div_ceil(sections);
         let threads = if x.depth * high * wide < PARALLEL { 1 } else { threads() };
         let blocks = own.div_ceil(per_block).next_multiple_of(threads).min(own);
         let packers = if threads == 1 { 1 } else { (4 * threads).min(section) };
-        Plan { rows, cols, by_rows, blocks, chunks, depth, sections, section, packers }
+        Plan {
+            extra,
+            rows,
+            cols,
+            by_rows,
+            blocks,
+            chunks,
+            depth,
+            sections,
+            section,
+            packers,
+            threads,
+            block_rows,
+        }
     }
 
     fn phases(&self) -> usize {
@@ -166,12 +225,16 @@ impl Plan {
         self.packers + self.blocks
     }
 
-    fn shared_width<M: Machine>(&self) -> usize {
-        if self.by_rows { M::COLS } else { M::ROWS }
+    fn shared_packer<M: Panels<Item = T>>(&self) -> &'static Packer<T> {
+        if self.by_rows { &M::RIGHT } else { &M::LEFT }
+    }
+
+    fn own_packer<M: Panels<Item = T>>(&self) -> &'static Packer<T> {
+        if self.by_rows { &M::LEFT } else { &M::RIGHT }
     }
 
     /// The depths of a phase. Chunks follow each other inside a section.
-    fn depths<T>(&self, x: &Large<T>, phase: usize) -> Range<usize> {
+    fn depths(&self, x: &Large<T>, phase: usize) -> Range<usize> {
         let start = phase % self.chunks * self.depth;
         start..(start + self.depth).min(x.depth)
     }
@@ -183,13 +246,7 @@ impl Plan {
         start.min(all)..(start + self.section).min(all)
     }
 
-    unsafe fn pack_shared<M: Machine>(
-        &self,
-        x: &Large<M::Item>,
-        phase: usize,
-        task: usize,
-        to: *mut M::Item,
-    ) {
+    unsafe fn pack_shared<M: Panels<Item = T>>(&self, x: &Large<T>, phase: usize, task: usize, to: *mut T) {
         let (depths, section) = (self.depths(x, phase), self.section(phase));
         let part = |i: usize| section.len() * i / self.packers;
         let (p0, p1) = (part(task), part(task + 1));
@@ -199,75 +256,112 @@ impl Plan {
         let panels = section.start + p0..section.start + p1;
         // SAFETY: the buffer has room for the section's panels, and this task has p0 .. p1 for itself.
         unsafe {
-            let to = to.add(p0 * panel_len(self.shared_width::<M>(), depths.len()));
-            if self.by_rows {
-                x.right.pack(&M::RIGHT, panels, depths, to);
-            } else {
-                x.left.pack(&M::LEFT, panels, depths, to);
-            }
+            let packer = self.shared_packer::<M>();
+            let to = to.add(p0 * packer.panel(depths.len()));
+            if self.by_rows { x.right } else { x.left }.pack(packer, panels, depths, to);
         }
     }
 
-    unsafe fn multiply_block<M: Machine>(
+    /// The panels of a block, of the factor that is cut into blocks.
+    fn own(&self, block: usize) -> Range<usize> {
+        let all = if self.by_rows { self.rows } else { self.cols };
+        all * block / self.blocks..all * (block + 1) / self.blocks
+    }
+
+    unsafe fn multiply_block<M: Panels<Item = T>>(
         &self,
-        x: &Large<M::Item>,
+        x: &Large<T>,
         phase: usize,
         block: usize,
-        shared: *const M::Item,
+        shared: *const T,
     ) {
         let depths = self.depths(x, phase);
-        let all = if self.by_rows { self.rows } else { self.cols };
-        let own = all * block / self.blocks..all * (block + 1) / self.blocks;
-        let width = if self.by_rows { M::ROWS } else { M::COLS };
-        let mut buffer = Buffer::take(own.len() * panel_len(width, depths.len()) * size_of::<M::Item>());
-        let panels = buffer.as_mut_slice::<M::Item>().as_mut_ptr();
+        let own = self.own(block);
+        let packer = self.own_packer::<M>();
+        let mut buffer = Buffer::take(own.len() * packer.panel(depths.len()) * size_of::<T>());
+        let panels = buffer.as_mut_slice::<T>().as_mut_ptr();
+        let mut next = self.next::<M>(x, phase, block);
         // SAFETY: the buffer has room for the block's panels, and `shared` has the section's.
         unsafe {
             if self.by_rows {
-                x.left.pack(&M::LEFT, own.clone(), depths.clone(), panels);
-                self.tiles::<M>(x, phase, own, self.section(phase), panels, shared);
+                x.left.pack(packer, own.clone(), depths, panels);
+                self.tiles::<M>(x, phase, [own, self.section(phase)], [panels, shared], &mut next);
             } else {
-                x.right.pack(&M::RIGHT, own.clone(), depths.clone(), panels);
-                self.tiles::<M>(x, phase, self.section(phase), own, shared, panels);
+                x.right.pack(packer, own.clone(), depths, panels);
+                self.tiles::<M>(x, phase, [self.section(phase), own], [shared, panels], &mut next);
             }
         }
     }
 
-    /// The tiles of some panels of rows, packed at `a`, and of columns, packed at `b`.
-    unsafe fn tiles<M: Machine>(
+    /// What this thread will probably pack when it is through with a block: another block, if threads take turns,
+    /// and at the end of a phase its part of the next one's shared factor.
+    fn next<M: Panels<Item = T>>(&self, x: &Large<T>, phase: usize, block: usize) -> [Ahead; 2] {
+        let steps = self.own(block).len() * self.section(phase).len();
+        let (next, block) = match block + self.threads {
+            later if later < self.blocks => (phase, later),
+            later => (phase + 1, later - self.blocks),
+        };
+        if next == self.phases() {
+            return [Ahead::new(Region::NONE, 1), Ahead::new(Region::NONE, 1)];
+        }
+        let depths = self.depths(x, next);
+        let (own, shared) = if self.by_rows { (x.left, x.right) } else { (x.right, x.left) };
+        let own =
+            own.region(self.own_packer::<M>().width, self.own(block.min(self.blocks - 1)), depths.clone());
+        let shared = if next > phase {
+            let all = self.section(next);
+            let part = |i: usize| all.start + all.len() * i.min(self.threads) / self.threads;
+            shared.region(self.shared_packer::<M>().width, part(block)..part(block + 1), depths)
+        } else {
+            Region::NONE
+        };
+        [Ahead::new(own, steps), Ahead::new(shared, steps)]
+    }
+
+    /// The tiles of some panels of rows and of columns, packed at `from`.
+    unsafe fn tiles<M: Panels<Item = T>>(
         &self,
-        x: &Large<M::Item>,
+        x: &Large<T>,
         phase: usize,
-        rows: Range<usize>,
-        cols: Range<usize>,
-        a: *const M::Item,
-        b: *const M::Item,
+        [rows, cols]: [Range<usize>; 2],
+        [a, b]: [*const T; 2],
+        next: &mut [Ahead; 2],
     ) {
         let depth = self.depths(x, phase).len();
-        let (len_a, len_b) = (panel_len(M::ROWS, depth), panel_len(M::COLS, depth));
-        let per = M::BLOCK_ROWS / M::ROWS;
+        let (len_a, len_b) = (M::LEFT.panel(depth), M::RIGHT.panel(depth));
+        let items = depth.div_ceil(M::PER_ITEM);
+        let per = self.block_rows;
         for start in rows.clone().step_by(per) {
+            let end = (start + per).min(rows.end);
             for q in cols.clone() {
-                for p in start..(start + per).min(rows.end) {
+                let b = b.wrapping_add((q - cols.start) * len_b);
+                let following = if q + 1 < cols.end { len_b } else { 0 };
+                let mut following = Ahead::new(Region::piece(b.wrapping_add(len_b), following), end - start);
+                for p in start..end {
+                    next.iter_mut().for_each(Ahead::step);
+                    following.step();
                     let out = self.out::<M>(x, phase, p, q);
                     let a = a.wrapping_add((p - rows.start) * len_a);
-                    let b = b.wrapping_add((q - cols.start) * len_b);
                     // SAFETY: the panels are packed, and the tile lies inside the destination.
-                    unsafe { M::packed(M::ROWS.min(x.rows - p * M::ROWS), depth, a, b, &out) };
+                    unsafe { M::packed(M::ROWS.min(x.rows - p * M::ROWS), items, a, b, &out) };
                 }
             }
         }
     }
 
     /// The destination of the tile of two panels.
-    fn out<M: Machine>(&self, x: &Large<M::Item>, phase: usize, p: usize, q: usize) -> Out<M::Item> {
+    fn out<M: Panels<Item = T>>(&self, x: &Large<T>, phase: usize, p: usize, q: usize) -> Out<T> {
         let chunk = phase % self.chunks;
         let last = chunk + 1 == self.chunks;
         let strips = self.cols / x.images;
         let (image, i, j) = (q / strips, p * M::ROWS, q % strips * M::COLS);
-        let at = |numbers: Option<&[M::Item]>, start: usize| match numbers {
+        let at = |numbers: Option<&[T]>, start: usize| match numbers {
             Some(numbers) if last => numbers[start..].as_ptr(),
             _ => std::ptr::null(),
+        };
+        let (residual, residual_stride) = match self.extra.residual {
+            Some(x) if last => (x.data[i * x.row_stride + j..].as_ptr(), x.row_stride),
+            _ => (std::ptr::null(), 0),
         };
         Out {
             c: x.c.wrapping_add(image * x.image_stride + i * x.row_stride + j),
@@ -276,6 +370,9 @@ impl Plan {
             add: chunk > 0 || x.epilogue.accumulate,
             bias: at(x.epilogue.bias, j),
             row_bias: at(x.epilogue.row_bias, i),
+            alpha: self.extra.alpha,
+            residual,
+            residual_stride,
             relu: last && x.epilogue.relu,
         }
     }

@@ -1,10 +1,13 @@
 //! Matrix products: `c = a b`, optionally added to what `c` holds, with a bias and an activation on the way out.
 
+mod ahead;
 mod direct;
+mod gemv;
 mod large;
 pub(crate) mod machine;
 mod operand;
 mod pack;
+mod pairs;
 mod product;
 mod tile;
 mod tiles;
@@ -41,22 +44,48 @@ pub enum Activation {
     Sigmoid,
 }
 
-/// What [`gemm`] does with the product on its way into `c`: `c = activation(old c (if accumulate) + a b + bias)`.
+/// How exactly the factors of a product enter it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// As they are.
+    #[default]
+    Full,
+    /// Factors of `f32` are first rounded to 16 bits ([`Bf16`](crate::Bf16): nearest, ties to even); products and sums are
+    /// `f32`. Factors of `f64` enter as they are.
+    ///
+    /// Where the processor has AVX512_BF16, large products use its dot product of pairs, at twice the speed: subnormal
+    /// numbers then count as zero, and each sum is rounded after every product, two neighbours along the depth at
+    /// a time. Elsewhere and in small products, sums are those of [`Precision::Full`] over rounded factors.
+    Bf16,
+}
+
+/// What [`gemm`] does with the product on its way into `c`:
+/// `c = activation(old c (if accumulate) + alpha a b + bias + residual)`.
 ///
 /// The default overwrites `c` with the plain product.
 #[derive(Clone, Copy, Debug)]
 pub struct Epilogue<'a, T> {
     /// Whether the product is added to the old contents of `c`.
     pub accumulate: bool,
+    /// A factor of the product.
+    pub alpha: T,
     /// One number per column, added to all rows.
     pub bias: Option<&'a [T]>,
+    /// A matrix of the size of `c` whose columns are neighbours (`col_stride` 1), added item by item.
+    pub residual: Option<Mat<'a, T>>,
     /// Applied last.
     pub activation: Activation,
 }
 
-impl<T> Default for Epilogue<'_, T> {
+impl<T: Float> Default for Epilogue<'_, T> {
     fn default() -> Self {
-        Epilogue { accumulate: false, bias: None, activation: Activation::Identity }
+        Epilogue {
+            accumulate: false,
+            alpha: T::ONE,
+            bias: None,
+            residual: None,
+            activation: Activation::Identity,
+        }
     }
 }
 
@@ -79,9 +108,26 @@ impl<T> Default for Epilogue<'_, T> {
 /// ```
 ///
 /// # Panics
-/// If the inner sizes differ, a slice is too short for its matrix, or `bias` does not have n items.
+/// If the inner sizes differ, a slice is too short for its matrix, or ``bias` does not have n items, or the residual is not
+/// a matrix of the size of `c` with neighbouring columns.
 #[track_caller]
 pub fn gemm<T: Float>(a: Mat<T>, b: Mat<T>, c: &mut [T], row_stride_c: usize, epilogue: &Epilogue<T>) {
+    gemm_in(Precision::Full, a, b, c, row_stride_c, epilogue);
+}
+
+/// [`gemm`] with the factors rounded as `precision` says.
+///
+/// # Panics
+/// As [`gemm`].
+#[track_caller]
+pub fn gemm_in<T: Float>(
+    precision: Precision,
+    a: Mat<T>,
+    b: Mat<T>,
+    c: &mut [T],
+    row_stride_c: usize,
+    epilogue: &Epilogue<T>,
+) {
     let [m, k, n] = check_product(&a, &b);
     a.check("gemm: a");
     b.check("gemm: b");
@@ -98,12 +144,23 @@ pub fn gemm<T: Float>(a: Mat<T>, b: Mat<T>, c: &mut [T], row_stride_c: usize, ep
     if let Some(bias) = epilogue.bias {
         assert!(bias.len() == n, "gemm: bias has {} items, c has {n} columns", bias.len());
     }
-    let product = Product { m, n, k, a, b, c: c.as_mut_ptr(), row_stride: row_stride_c, epilogue: *epilogue };
+    if let Some(residual) = epilogue.residual {
+        assert!(
+            [residual.rows, residual.cols] == [m, n] && (residual.col_stride == 1 || n == 1),
+            "gemm: the residual is [{}, {}] with column stride {}, c is [{m}, {n}] and takes column stride 1",
+            residual.rows,
+            residual.cols,
+            residual.col_stride
+        );
+        residual.check("gemm: residual");
+    }
+    let (c, row_stride) = (c.as_mut_ptr(), row_stride_c);
+    let product = Product { m, n, k, a, b, c, row_stride, epilogue, precision };
     // SAFETY: `isa` finds what the processor has; all lengths were checked, and `c` is borrowed mutably.
     unsafe { T::multiply(isa(), &product) };
 }
 
-/// `c[i] = a[i] b[i]` for i below `batch`: many products of one size.
+/// `c[i] = a[i] b[i]` for i below `batch`: many products of one size, in the precision asked for.
 ///
 /// `a` and `b` describe the product number 0; number i starts `i * a_step` and `i * b_step` items later (a step of 0
 /// shares the matrix) and goes, row-major and dense, to `c[i * c_step ..]`.
@@ -113,6 +170,7 @@ pub fn gemm<T: Float>(a: Mat<T>, b: Mat<T>, c: &mut [T], row_stride_c: usize, ep
 /// (`c_step < m * n`).
 #[track_caller]
 pub fn gemm_batched<T: Float>(
+    precision: Precision,
     batch: usize,
     a: Mat<T>,
     a_step: usize,
@@ -135,13 +193,13 @@ pub fn gemm_batched<T: Float>(
     let needed = last * c_step + m * n;
     assert!(c.len() >= needed, "gemm_batched: c has {} items, {batch} products need {needed}", c.len());
     let group = (SMALL_PRODUCT / (m * k * n).max(1)).clamp(1, batch);
-    let (base, isa) = (Shared::new(c.as_mut_ptr()), isa());
+    let (base, isa, epilogue) = (Shared::new(c.as_mut_ptr()), isa(), Epilogue::default());
     for_each(batch.div_ceil(group), &|g| {
         for i in g * group..((g + 1) * group).min(batch) {
-            let (a, b, epilogue) = (a.from(i * a_step), b.from(i * b_step), Epilogue::default());
+            let (a, b, epilogue) = (a.from(i * a_step), b.from(i * b_step), &epilogue);
             let c = base.get().wrapping_add(i * c_step);
             // SAFETY: the results `i * c_step .. + m * n` do not overlap and end within `c` (asserted above).
-            unsafe { T::multiply(isa, &Product { m, n, k, a, b, c, row_stride: n, epilogue }) };
+            unsafe { T::multiply(isa, &Product { m, n, k, a, b, c, row_stride: n, epilogue, precision }) };
         }
     });
 }

@@ -28,11 +28,20 @@ pub(crate) const fn panel_len(width: usize, depth: usize) -> usize {
 pub(crate) struct Packer<T> {
     /// Lanes of a panel.
     pub(crate) width: usize,
+    /// Numbers along the depth that one item of a panel holds.
+    pub(super) per_item: usize,
     /// Packs a block into panels at `to`, `panel` items apart.
     ///
     /// It may only be called where the machine that it was made for may run; the block must be readable, and `to`
     /// writable up to 32 items behind the last row that is packed. Rows that follow the block must be packed later.
     pub(crate) pack: unsafe fn(x: Block<T>, panel: usize, to: *mut T),
+}
+
+impl<T> Packer<T> {
+    /// Items from one panel to the next, for panels of this depth.
+    pub(super) fn panel(&self, depth: usize) -> usize {
+        panel_len(self.width, depth.div_ceil(self.per_item))
+    }
 }
 
 /// Packs `x` into panels of W lanes at `to`, `panel` items apart.
@@ -109,8 +118,11 @@ unsafe fn pack_columns<V: Vector, const W: usize>(x: Block<V::Item>, panel: usiz
                         prefetch_far(from.wrapping_add((i + W) * x.lane));
                     }
                     let to = to.add(p * W + l);
-                    if rows >= V::LANES {
+                    // With constant numbers of rows there is nothing to decide inside.
+                    if rows == V::LANES {
                         V::transpose(from, x.lane, V::LANES, to, W);
+                    } else if rows == W % V::LANES {
+                        V::transpose(from, x.lane, W % V::LANES, to, W);
                     } else {
                         V::transpose(from, x.lane, rows, to, W);
                     }

@@ -1,8 +1,10 @@
 //! The innermost loops: a tile of the product, held in registers while it is summed up.
 
-use super::vector::{Vector, prefetch};
+use super::vector::{Pairs, Vector, prefetch};
+use crate::Float;
 
 /// Where a tile goes and what happens to it on the way.
+#[derive(Clone, Copy)]
 pub(crate) struct Out<T> {
     /// Its first item.
     pub(crate) c: *mut T,
@@ -11,11 +13,32 @@ pub(crate) struct Out<T> {
     pub(crate) cols: usize,
     /// Whether the sum is added to the old items.
     pub(crate) add: bool,
+    /// A factor of the sum.
+    pub(crate) alpha: T,
     /// The first of `cols` numbers to add to every row, or null.
     pub(crate) bias: *const T,
     /// The first of as many numbers as there are rows, to add to the items of each, or null.
     pub(crate) row_bias: *const T,
+    /// Numbers to add item by item, `residual_stride` from row to row, or null.
+    pub(crate) residual: *const T,
+    pub(crate) residual_stride: usize,
     pub(crate) relu: bool,
+}
+
+impl<T: Copy> Out<T> {
+    /// The same for the tile that begins `i` rows and `j` columns further on and has `cols` columns.
+    #[inline(always)]
+    pub(super) fn at(&self, i: usize, j: usize, cols: usize) -> Self {
+        let shift = |p: *const T, items: usize| if p.is_null() { p } else { p.wrapping_add(items) };
+        Out {
+            c: self.c.wrapping_add(i * self.row_stride + j),
+            cols,
+            bias: shift(self.bias, j),
+            row_bias: shift(self.row_bias, i),
+            residual: shift(self.residual, i * self.residual_stride + j),
+            ..*self
+        }
+    }
 }
 
 /// The left factor of a tile: item (i, p) is at `start + i * row + p * step`.
@@ -33,6 +56,37 @@ pub(crate) struct Right<T> {
     pub(crate) step: usize,
 }
 
+/// What one step adds to a sum.
+pub(super) trait Term<V> {
+    /// `sum` plus what the lanes of `a` and `b` contribute.
+    ///
+    /// # Safety
+    /// As the methods of [`Vector`].
+    unsafe fn add(a: V, b: V, sum: V) -> V;
+}
+
+/// Lanes hold one number each: the product of the two.
+pub(super) struct Single;
+
+impl<V: Vector> Term<V> for Single {
+    #[inline(always)]
+    unsafe fn add(a: V, b: V, sum: V) -> V {
+        // SAFETY: as the caller's.
+        unsafe { a.mul_add(b, sum) }
+    }
+}
+
+/// Lanes hold two numbers of 16 bits each: the sum of two products.
+pub(super) struct Double;
+
+impl<V: Pairs> Term<V> for Double {
+    #[inline(always)]
+    unsafe fn add(a: V, b: V, sum: V) -> V {
+        // SAFETY: as the caller's.
+        unsafe { a.dot(b, sum) }
+    }
+}
+
 /// A tile of R rows and N vectors of columns: the sum over `depth` products of a column of `a` with a row of `b`.
 ///
 /// With MASK, the last vector of a row of `b` is read as far as `out.cols` goes; without, `b` has all columns of
@@ -42,7 +96,7 @@ pub(crate) struct Right<T> {
 /// To be inlined into a function compiled for V's instructions; `a` and `b` must be readable as described, and `out`
 /// writable for R rows.
 #[inline(always)]
-pub(super) unsafe fn tile<V: Vector, const R: usize, const N: usize, const MASK: bool>(
+pub(super) unsafe fn tile<V: Vector, S: Term<V>, const R: usize, const N: usize, const MASK: bool>(
     depth: usize,
     a: Left<V::Item>,
     b: Right<V::Item>,
@@ -65,7 +119,7 @@ pub(super) unsafe fn tile<V: Vector, const R: usize, const N: usize, const MASK:
             for (i, acc) in acc.iter_mut().enumerate() {
                 let x = V::splat(pa.wrapping_add(i * a.row));
                 for v in 0..N {
-                    acc[v] = x.mul_add(row[v], acc[v]);
+                    acc[v] = S::add(x, row[v], acc[v]);
                 }
             }
             pa = pa.wrapping_add(a.step);
@@ -84,10 +138,21 @@ unsafe fn finish<V: Vector, const R: usize, const N: usize>(acc: [[V; N]; R], ou
     // SAFETY: vectors are full where all their columns exist, and partial otherwise.
     unsafe {
         let full = out.cols >= N * V::LANES;
-        if full && !out.add && out.bias.is_null() && out.row_bias.is_null() && !out.relu {
-            for (i, acc) in acc.iter().enumerate() {
-                for (v, &x) in acc.iter().enumerate() {
-                    x.store(out.c.add(i * out.row_stride + v * V::LANES));
+        let plain = out.bias.is_null() && out.row_bias.is_null() && out.residual.is_null() && !out.relu;
+        if full && plain && out.alpha == V::Item::ONE {
+            // One decision for the whole tile.
+            if out.add {
+                for (i, acc) in acc.iter().enumerate() {
+                    for (v, &x) in acc.iter().enumerate() {
+                        let p = out.c.add(i * out.row_stride + v * V::LANES);
+                        x.add(V::load(p)).store(p);
+                    }
+                }
+            } else {
+                for (i, acc) in acc.iter().enumerate() {
+                    for (v, &x) in acc.iter().enumerate() {
+                        x.store(out.c.add(i * out.row_stride + v * V::LANES));
+                    }
                 }
             }
             return;
@@ -99,6 +164,9 @@ unsafe fn finish<V: Vector, const R: usize, const N: usize>(acc: [[V; N]; R], ou
             for (i, acc) in acc.iter().enumerate() {
                 let p = out.c.wrapping_add(i * out.row_stride + v * V::LANES);
                 let mut x = acc[v];
+                if out.alpha != V::Item::ONE {
+                    x = x.mul_add(V::splat(&out.alpha), V::zero());
+                }
                 if out.add {
                     x = x.add(load(p));
                 }
@@ -107,6 +175,9 @@ unsafe fn finish<V: Vector, const R: usize, const N: usize>(acc: [[V; N]; R], ou
                 }
                 if !out.row_bias.is_null() {
                     x = x.add(V::splat(out.row_bias.wrapping_add(i)));
+                }
+                if !out.residual.is_null() {
+                    x = x.add(load(out.residual.wrapping_add(i * out.residual_stride + v * V::LANES)));
                 }
                 if out.relu {
                     x = x.relu();

@@ -7,6 +7,7 @@
 use super::machine::Machine;
 use super::pack::Packer;
 use super::tile::{Left, Out};
+use crate::Float;
 
 /// Where a tile goes.
 #[derive(Clone, Copy)]
@@ -45,7 +46,7 @@ pub struct Tiles<T: 'static> {
     pub(crate) half_packed: unsafe fn(usize, usize, Strided<T>, *const T, Target<T>),
 }
 
-impl<T> Tiles<T> {
+impl<T: Float> Tiles<T> {
     pub(super) const fn of<M: Machine<Item = T>>() -> Tiles<T> {
         Tiles {
             rows: M::ROWS,
@@ -81,7 +82,7 @@ unsafe fn half_packed<M: Machine>(
     unsafe { M::half_packed(rows, depth, a, b, &out(target)) }
 }
 
-fn out<T>(target: Target<T>) -> Out<T> {
+fn out<T: Float>(target: Target<T>) -> Out<T> {
     Out {
         c: target.c,
         row_stride: target.row_stride,
@@ -89,6 +90,9 @@ fn out<T>(target: Target<T>) -> Out<T> {
         add: target.add,
         bias: std::ptr::null(),
         row_bias: std::ptr::null(),
+        alpha: T::ONE,
+        residual: std::ptr::null(),
+        residual_stride: 0,
         relu: false,
     }
 }

@@ -42,6 +42,28 @@ pub(crate) trait Vector: Copy {
     );
 }
 
+/// Vectors of `f32` whose lanes may also be words: pairs of `f32` numbers rounded to 16 bits, the first one in the lower half.
+///
+/// Safety as for [`Vector`].
+pub(super) trait Pairs: Vector<Item = f32> {
+    /// Word i holds `low[i]` and `high[i]`.
+    unsafe fn pair(low: Self, high: Self) -> Self;
+    /// The words of `first`'s and then `second`'s items: word i holds items 2 i and 2 i + 1.
+    unsafe fn pair_neighbours(first: Self, second: Self) -> Self;
+    /// `c` plus both products of every word.
+    unsafe fn dot(self, b: Self, c: Self) -> Self;
+}
+
+/// The first `n` lanes, for any n.
+///
+/// # Safety
+/// As for [`Vector`].
+#[inline(always)]
+pub(super) unsafe fn load_up_to<V: Vector>(p: *const V::Item, n: usize) -> V {
+    // SAFETY: the caller's pointer is valid for n items.
+    unsafe { if n >= V::LANES { V::load(p) } else { V::load_first(p, n) } }
+}
+
 /// Plain arrays, which the compiler turns into the baseline vectors of the target.
 #[derive(Clone, Copy)]
 pub(crate) struct Plain<T>([T; 4]);
@@ -116,6 +138,25 @@ impl<T: Float> Vector for Plain<T> {
                 unsafe { *to.add(j * step + i) = if i < rows { *from.add(i * stride + j) } else { T::ZERO } };
             }
         }
+    }
+}
+
+/// The definition, which tests run where the instructions are missing.
+#[cfg(test)]
+impl Pairs for Plain<f32> {
+    unsafe fn pair(low: Self, high: Self) -> Self {
+        let bits = |x: f32| u32::from(crate::Bf16::from_f32(x).to_bits());
+        Plain(std::array::from_fn(|i| f32::from_bits(bits(low.0[i]) | bits(high.0[i]) << 16)))
+    }
+    unsafe fn pair_neighbours(first: Self, second: Self) -> Self {
+        let ([a, b, c, d], [e, f, g, h]) = (first.0, second.0);
+        // SAFETY: plain arrays need no instructions.
+        unsafe { Self::pair(Plain([a, c, e, g]), Plain([b, d, f, h])) }
+    }
+    unsafe fn dot(self, b: Self, c: Self) -> Self {
+        let low = |x: f32| f32::from_bits(x.to_bits() << 16);
+        let high = |x: f32| f32::from_bits(x.to_bits() & 0xffff_0000);
+        Plain(std::array::from_fn(|i| c.0[i] + high(self.0[i]) * high(b.0[i]) + low(self.0[i]) * low(b.0[i])))
     }
 }
 

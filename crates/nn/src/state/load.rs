@@ -157,7 +157,7 @@ pub(crate) fn load<M: Module + ?Sized>(
             continue;
         };
         let (name, found, expected) = (name.clone(), Form::of(x), place.target.form());
-        let convertible = found.dtype.is_float() && expected.dtype.is_float();
+        let convertible = found.dtype.is_real() && expected.dtype.is_real();
         if found.shape != expected.shape || (found.dtype != expected.dtype && !convertible) {
             report.mismatched.push(Mismatch { name, found, expected });
             continue;

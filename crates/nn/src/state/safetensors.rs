@@ -131,6 +131,7 @@ fn dtype(name: Dtype) -> Option<DType> {
     match name {
         Dtype::F32 => Some(DType::F32),
         Dtype::F64 => Some(DType::F64),
+        Dtype::BF16 => Some(DType::Bf16),
         Dtype::I64 => Some(DType::I64),
         Dtype::U8 => Some(DType::U8),
         Dtype::BOOL => Some(DType::Bool),
@@ -142,6 +143,7 @@ fn format_name(dtype: DType) -> &'static str {
     match dtype {
         DType::F32 => "F32",
         DType::F64 => "F64",
+        DType::Bf16 => "BF16",
         DType::I64 => "I64",
         DType::U8 => "U8",
         DType::Bool => "BOOL",

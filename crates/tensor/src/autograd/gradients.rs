@@ -2,6 +2,7 @@
 
 use crate::autograd::LeafId;
 use crate::backend::Kernel;
+use crate::dtype::DType;
 use crate::ops::Binary;
 use crate::shape::Shape;
 use crate::tensor::Tensor;
@@ -151,6 +152,9 @@ impl std::ops::AddAssign for Gradients {
 
 /// `a + b`, in the memory of one of them when nobody else sees it.
 pub(super) fn add_into(a: Tensor, b: Tensor) -> Tensor {
+    if a.dtype() == DType::Bf16 {
+        return add_into(a.cast(DType::F32), b.cast(DType::F32)).cast(DType::Bf16);
+    }
     if a.is_tracked() || b.is_tracked() {
         return &a + &b;
     }

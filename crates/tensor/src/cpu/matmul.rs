@@ -1,10 +1,12 @@
 //! Matrix products: transposed and other strided matrices go to the kernel as they are.
 
-use talweg_kernels::gemm::{self, Activation, Epilogue, Mat};
-use talweg_kernels::{Float, Pod};
+use talweg_kernels::elementwise::cast;
+use talweg_kernels::gemm::{self, Activation, Epilogue, Mat, Precision};
+use talweg_kernels::{Bf16, Buffer, Float, Pod};
 
 use super::{Dense, dense, float, host, out_slice};
 use crate::backend::{Out, View};
+use crate::dtype::DType;
 
 /// The last two axes as a matrix in its own memory, if the kernel can read it: no negative strides, and batches a
 /// fixed step apart.
@@ -55,29 +57,47 @@ fn batch_step(x: &View<'_>) -> Option<usize> {
     (even && step >= 0).then_some(step as usize)
 }
 
-pub(super) fn matmul(a: &View<'_>, b: &View<'_>, out: &mut Out<'_>) {
-    float!(out.dtype, T => product::<T>(a, b, out));
-}
-
-fn product<T: Float>(a: &View<'_>, b: &View<'_>, out: &mut Out<'_>) {
-    let (a, b) = (Matrices::<T>::of(a), Matrices::<T>::of(b));
-    let (size, n) = (a.rows * b.cols, b.cols);
-    let batch: usize = out.shape.iter().take(out.shape.rank() - 2).product();
-    let to = out_slice::<T>(out);
-    if batch == 1 {
-        gemm::gemm(a.first(), b.first(), to, n, &Epilogue::default());
-    } else if !to.is_empty() {
-        gemm::gemm_batched(batch, a.first(), a.step, b.first(), b.step, to, size);
+impl<'a> Matrices<'a, f32> {
+    /// The matrices of a 16-bit tensor, as dense copies.
+    fn widened(x: &View<'a>) -> Matrices<'a, f32> {
+        let shape = x.layout.shape();
+        let (rows, cols) = (shape.at(shape.rank() - 2), shape.at(shape.rank() - 1));
+        let mut buffer = Buffer::take(shape.numel() * size_of::<f32>());
+        cast(&dense::<Bf16>(x), buffer.as_mut_slice::<f32>());
+        Matrices { data: Dense::Copied(buffer), rows, cols, strides: [cols, 1], step: rows * cols }
     }
 }
 
-pub(super) fn linear(activation: Activation, inputs: &[View<'_>], out: &mut Out<'_>) {
+pub(super) fn matmul(precision: Precision, a: &View<'_>, b: &View<'_>, out: &mut Out<'_>) {
+    let batch: usize = out.shape.iter().take(out.shape.rank() - 2).product();
+    if out.dtype == DType::Bf16 {
+        // Sums are single precision; the factors are such that rounding leaves them as they are.
+        let mut sums = Buffer::take(out.shape.numel() * size_of::<f32>());
+        let sums = sums.as_mut_slice::<f32>();
+        product(Precision::Bf16, batch, &Matrices::widened(a), &Matrices::widened(b), sums);
+        return cast(sums, out_slice::<Bf16>(out));
+    }
+    float!(out.dtype, T => {
+        product::<T>(precision, batch, &Matrices::of(a), &Matrices::of(b), out_slice(out));
+    });
+}
+
+fn product<T: Float>(precision: Precision, batch: usize, a: &Matrices<T>, b: &Matrices<T>, to: &mut [T]) {
+    let (size, n) = (a.rows * b.cols, b.cols);
+    if batch == 1 {
+        gemm::gemm_in(precision, a.first(), b.first(), to, n, &Epilogue::default());
+    } else if !to.is_empty() {
+        gemm::gemm_batched(precision, batch, a.first(), a.step, b.first(), b.step, to, size);
+    }
+}
+
+pub(super) fn linear(activation: Activation, precision: Precision, inputs: &[View<'_>], out: &mut Out<'_>) {
     float!(out.dtype, T => {
         let (x, w) = (dense::<T>(&inputs[0]), Matrices::<T>::of(&inputs[1]));
         let bias = inputs.get(2).map(dense::<T>);
         let (k, n) = (w.cols, w.rows);
         let rows = out.shape.numel() / n.max(1);
-        let epilogue = Epilogue { accumulate: false, bias: bias.as_deref(), activation };
-        gemm::gemm(Mat::row_major(&x, rows, k), w.first().t(), out_slice(out), n, &epilogue);
+        let epilogue = Epilogue { bias: bias.as_deref(), activation, ..Epilogue::default() };
+        gemm::gemm_in(precision, Mat::row_major(&x, rows, k), w.first().t(), out_slice(out), n, &epilogue);
     });
 }

@@ -38,6 +38,9 @@ macro_rules! float {
                 type $t = f64;
                 $body
             }
+            $crate::dtype::DType::Bf16 => {
+                panic!("bf16 is for storage and matmul only; convert the tensor with .cast(DType::F32) first")
+            }
             other => unreachable!("the shape rule lets only floating-point types here, not {other}"),
         }
     };
@@ -53,6 +56,10 @@ macro_rules! stored {
             }
             $crate::dtype::DType::F64 => {
                 type $t = f64;
+                $body
+            }
+            $crate::dtype::DType::Bf16 => {
+                type $t = talweg_kernels::Bf16;
                 $body
             }
             $crate::dtype::DType::I64 => {
@@ -103,8 +110,8 @@ impl Backend for Cpu {
             Kernel::Where => elementwise::select(&inputs[0], &inputs[1], &inputs[2], out),
             Kernel::Reduce(f, axes) => reduce::reduce(*f, *axes, &inputs[0], out),
             Kernel::ArgReduce(f, axis) => reduce::arg_reduce(*f, *axis, &inputs[0], out),
-            Kernel::MatMul => matmul::matmul(&inputs[0], &inputs[1], out),
-            Kernel::Linear(f) => matmul::linear(*f, inputs, out),
+            Kernel::MatMul(p) => matmul::matmul(*p, &inputs[0], &inputs[1], out),
+            Kernel::Linear(f, p) => matmul::linear(*f, *p, inputs, out),
             Kernel::Conv2d(s) => conv2d::conv2d(s, inputs, out),
             Kernel::Conv2dInputGrad(s) => conv2d::conv2d_input_grad(s, &inputs[0], &inputs[1], out),
             Kernel::Conv2dWeightGrad(s) => conv2d::conv2d_weight_grad(s, &inputs[0], &inputs[1], out),

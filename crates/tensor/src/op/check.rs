@@ -13,6 +13,12 @@ pub(crate) fn float(name: &str, x: &Spec) -> Result<(), OpError> {
     if x.dtype.is_float() {
         return Ok(());
     }
+    if x.dtype == DType::Bf16 {
+        return Err(OpError::new(format!(
+            "{name}: not defined for bf16, which is for storage and matmul, got {}; convert it with .cast(DType::F32)",
+            x.shape
+        )));
+    }
     Err(OpError::new(format!(
         "{name}: needs a floating-point tensor, got {} {}; convert it with .cast(DType::F32)",
         x.dtype, x.shape
@@ -101,6 +107,7 @@ impl std::fmt::Debug for VariantName {
         f.write_str(match self.0 {
             DType::F32 => "F32",
             DType::F64 => "F64",
+            DType::Bf16 => "Bf16",
             DType::I64 => "I64",
             DType::U8 => "U8",
             DType::Bool => "Bool",

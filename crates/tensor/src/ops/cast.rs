@@ -34,7 +34,8 @@ impl Tensor {
     /// The same numbers as another element type; the tensor itself when it already has it.
     ///
     /// Real numbers become whole ones by dropping the fraction and stopping at the type's limits (NaN becomes 0);
-    /// any number but 0 becomes `true`.
+    /// any number but 0 becomes `true`. The way to and from `Bf16` is by `f32`: to the nearest number, ties to the even
+    /// one.
     ///
     /// # Shapes
     /// Any; the result has the same.
@@ -71,8 +72,31 @@ mod tests {
     }
 
     #[test]
+    fn gradients_pass_through_bf16() {
+        let x = Tensor::from_slice(&[1.0f32 + 1.0 / 512.0, -3.0], [2]).requires_grad();
+        let y = x.cast(DType::Bf16);
+        assert_eq!(y.cast(DType::F32).to_vec::<f32>(), [1.0, -3.0]);
+        let loss = y.cast(DType::F32).square().sum(..);
+        let dx = loss.backward().wrt(&x);
+        assert_eq!((dx.dtype(), dx.to_vec::<f32>()), (DType::F32, vec![2.0, -6.0]));
+        // Two uses: their gradients are added up as f32.
+        let y = x.cast(DType::Bf16);
+        let loss = y.cast(DType::F32).sum(..) + y.cast(DType::F64).cast(DType::F32).sum(..);
+        assert_eq!(loss.backward().wrt(&x).to_vec::<f32>(), [2.0, 2.0]);
+    }
+
+    #[test]
+    #[should_panic(
+        expected = "exp: not defined for bf16, which is for storage and matmul, got [2]; convert it with \
+                               .cast(DType::F32)"
+    )]
+    fn arithmetic_with_bf16_names_the_cast() {
+        Tensor::zeros([2], DType::Bf16).exp();
+    }
+
+    #[test]
     fn every_pair_of_types_converts() {
-        let all = [DType::F32, DType::F64, DType::I64, DType::U8, DType::Bool];
+        let all = [DType::F32, DType::F64, DType::Bf16, DType::I64, DType::U8, DType::Bool];
         let x = Tensor::from_slice(&[0.0f64, 1.0, 1.0], [3]);
         for from in all {
             for to in all {

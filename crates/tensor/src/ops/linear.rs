@@ -1,14 +1,15 @@
 //! The affine map of a dense layer, in one kernel.
 
-use talweg_kernels::gemm::Activation;
+use talweg_kernels::gemm::{Activation, Precision};
 
 use crate::autograd::Grad;
 use crate::backend::Kernel;
 use crate::op::{Op, OpError, Saved, Spec, apply, check};
+use crate::ops::precision::{precision, with_precision};
 use crate::tensor::Tensor;
 
 #[derive(Debug)]
-struct Linear;
+struct Linear(Precision);
 
 impl Op for Linear {
     fn name(&self) -> &'static str {
@@ -41,7 +42,7 @@ impl Op for Linear {
     fn forward(&self, inputs: &[&Tensor], out: &Spec, saved: &mut Saved) -> Tensor {
         saved.keep_input(0, inputs[0]);
         saved.keep_input(1, inputs[1]);
-        Tensor::run(&Kernel::Linear(Activation::Identity), inputs, out)
+        Tensor::run(&Kernel::Linear(Activation::Identity, self.0), inputs, out)
     }
 
     fn vjp(&self, saved: &Saved, dy: Tensor, needs: &[bool]) -> Vec<Option<Grad>> {
@@ -50,8 +51,9 @@ impl Op for Linear {
             let last = x.size(-1);
             if x.rank() == 2 { x.clone() } else { x.reshape([x.numel() / last.max(1), last]) }
         };
-        let dx = needs[0].then(|| rows(&dy).matmul(w).reshape(saved.shape(0)).into());
-        let dw = needs[1].then(|| rows(&dy).t().matmul(&rows(x)).into());
+        let product = |a: &Tensor, b: &Tensor| with_precision(self.0, || a.matmul(b));
+        let dx = needs[0].then(|| product(&rows(&dy), w).reshape(saved.shape(0)).into());
+        let dw = needs[1].then(|| product(&rows(&dy).t(), &rows(x)).into());
         // The backward walk sums the gradient down to the bias.
         let db = needs.get(2).map(|&needed| needed.then_some(dy.into()));
         [Some(dx), Some(dw), db].into_iter().flatten().collect()
@@ -65,7 +67,8 @@ impl Tensor {
     /// `x [.., in]`, `w [out, in]`, `b [out]` to `[.., out]`.
     ///
     /// # Gradient
-    /// `dx = dy w`, `dw = dyᵀ x`, `db = Σ dy` over the rows.
+    /// `dx = dy w`, `dw = dyᵀ x`, `db = Σ dy` over the rows; these products have the precision of the first.
+    /// [`with_precision`] says which.
     ///
     /// # Panics
     /// When the sizes do not fit, or the inputs are not floating-point of one type.
@@ -81,8 +84,8 @@ impl Tensor {
     #[track_caller]
     pub fn linear(&self, w: &Tensor, b: Option<&Tensor>) -> Tensor {
         match b {
-            Some(b) => apply(Linear, &[self, w, b]),
-            None => apply(Linear, &[self, w]),
+            Some(b) => apply(Linear(precision()), &[self, w, b]),
+            None => apply(Linear(precision()), &[self, w]),
         }
     }
 }

@@ -1,12 +1,16 @@
 //! The matrix product.
 
+use talweg_kernels::gemm::Precision;
+
 use crate::autograd::Grad;
 use crate::backend::Kernel;
+use crate::dtype::DType;
 use crate::op::{Op, OpError, Saved, Spec, apply, check};
+use crate::ops::precision::{precision, with_precision};
 use crate::tensor::Tensor;
 
 #[derive(Debug)]
-struct MatMul;
+struct MatMul(Precision);
 
 impl Op for MatMul {
     fn name(&self) -> &'static str {
@@ -15,7 +19,9 @@ impl Op for MatMul {
 
     fn infer(&self, inputs: &[Spec]) -> Result<Spec, OpError> {
         let [a, b] = inputs else { unreachable!("two inputs") };
-        check::float("matmul", a)?;
+        if a.dtype != DType::Bf16 {
+            check::float("matmul", a)?;
+        }
         check::alike("matmul", inputs)?;
         if a.shape.rank() < 2 || b.shape.rank() < 2 {
             return Err(OpError::new(format!(
@@ -60,15 +66,16 @@ impl Op for MatMul {
             if *x.shape() == sizes[..] { x.clone() } else { x.broadcast_to(sizes) }
         };
         if out.shape.rank() == 2 {
-            return Tensor::run(&Kernel::MatMul, inputs, out);
+            return Tensor::run(&Kernel::MatMul(self.0), inputs, out);
         }
-        Tensor::run(&Kernel::MatMul, &[&spread(a), &spread(b)], out)
+        Tensor::run(&Kernel::MatMul(self.0), &[&spread(a), &spread(b)], out)
     }
 
     fn vjp(&self, saved: &Saved, dy: Tensor, needs: &[bool]) -> Vec<Option<Grad>> {
         let (a, b) = (saved.input(0), saved.input(1));
-        let da = needs[0].then(|| dy.matmul(&b.t()).into());
-        let db = needs[1].then(|| a.t().matmul(&dy).into());
+        let product = |a: &Tensor, b: &Tensor| with_precision(self.0, || a.matmul(b)).into();
+        let da = needs[0].then(|| product(&dy, &b.t()));
+        let db = needs[1].then(|| product(&a.t(), &dy));
         vec![da, db]
     }
 }
@@ -80,7 +87,11 @@ impl Tensor {
     /// `[.., m, k] x [.., k, n]` to `[.., m, n]`; batches broadcast.
     ///
     /// # Gradient
-    /// `da = dy bᵀ`, `db = aᵀ dy`
+    /// `da = dy bᵀ`, `db = aᵀ dy`, in the precision of the first product.
+    ///
+    /// # Precision
+    /// [`with_precision`] says how exactly the factors enter. Two `Bf16` tensors give a `Bf16` tensor: sums are `f32`
+    /// and rounded once at the end.
     ///
     /// # Panics
     /// When the inner sizes differ, batches do not broadcast, or one input is not a floating-point matrix.
@@ -94,7 +105,7 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn matmul(&self, b: &Tensor) -> Tensor {
-        apply(MatMul, &[self, b])
+        apply(MatMul(precision()), &[self, b])
     }
 }
 
@@ -121,6 +132,33 @@ mod tests {
                 // k roundings of terms of size about 1.
                 assert!((z[i * n + j] as f64 - want).abs() < 1e-6 * (k as f64 + 4.0), "{m} {k} {n}");
             }
+        }
+    }
+
+    #[test]
+    fn sixteen_bit_factors_give_a_sixteen_bit_product() {
+        let rng = &mut Rng::seed(7);
+        let a = rng.normal([2, 9, 33], 0.0, 1.0, DType::F32).requires_grad();
+        let b = rng.normal([33, 6], 0.0, 1.0, DType::F32).requires_grad();
+        let (ha, hb) = (a.cast(DType::Bf16), b.cast(DType::Bf16));
+        let y = ha.matmul(&hb);
+        assert_eq!((y.dtype(), y.shape().to_vec()), (DType::Bf16, vec![2, 9, 6]));
+        let wide = |x: &Tensor| x.detach().cast(DType::F64);
+        let want = wide(&ha).matmul(&wide(&hb)).to_vec::<f64>();
+        for (got, want) in wide(&y).to_vec::<f64>().iter().zip(want) {
+            // Half a unit of 8 bits, beside which the error of the sum is small.
+            assert!((got - want).abs() <= want.abs() / 256.0 + 1e-5, "{got} {want}");
+        }
+        // dy is one everywhere: the gradients are sums of rows and columns, rounded.
+        let grads = y.cast(DType::F32).sum(..).backward();
+        let want = wide(&hb).sum(-1).to_vec::<f64>();
+        for (at, got) in grads.wrt(&a).to_vec::<f32>().iter().enumerate() {
+            assert!((f64::from(*got) - want[at % 33]).abs() <= want[at % 33].abs() / 256.0 + 1e-5);
+        }
+        let want = wide(&ha).sum([0, 1]).to_vec::<f64>();
+        for (at, got) in grads.wrt(&b).to_vec::<f32>().iter().enumerate() {
+            // The two batches are rounded before they are added, and the sum again.
+            assert!((f64::from(*got) - want[at / 6]).abs() <= 0.15, "{got} {}", want[at / 6]);
         }
     }
 

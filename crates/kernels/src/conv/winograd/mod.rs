@@ -121,10 +121,10 @@ impl Scratch {
     }
 }
 
-/// `to` = (or, with `add`, +=) the product of `left`, [rows, depth], and a panel: rows of [`Machine::COLS`] sums. Rows
+/// `to` = (or, with `add`, +=) the product of `left`, [rows, depth], and a panel: rows of [`Panels::COLS`] sums. Rows
 /// are shared out evenly over the tiles of registers.
 ///
-/// [`Machine::COLS`]: crate::gemm::Machine::COLS
+/// [`Panels::COLS`]: crate::gemm::machine::Panels::COLS
 ///
 /// # Safety
 /// The instructions must exist, the factors be readable and the destination writable.
@@ -144,8 +144,11 @@ unsafe fn products<M: Engine>(
             row_stride: M::COLS,
             cols: M::COLS,
             add,
+            alpha: 1.0,
             bias: std::ptr::null(),
             row_bias: std::ptr::null(),
+            residual: std::ptr::null(),
+            residual_stride: 0,
             relu: false,
         };
         let left = Left { start: left.start.wrapping_add(start * left.row), ..left };

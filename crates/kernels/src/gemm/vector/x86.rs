@@ -3,7 +3,7 @@
 //! # Safety
 //! As [`Vector`] says: the instructions must exist, and pointers be valid for what is read or written.
 
-use super::Vector;
+use super::{Pairs, Vector};
 use std::arch::x86_64::*;
 
 /// The methods that differ between the types by the names of their instructions only.
@@ -312,6 +312,47 @@ impl Vector for __m512d {
             for (j, &x) in x.iter().enumerate() {
                 _mm512_storeu_pd(to.add(j * step), x);
             }
+        }
+    }
+}
+
+/// Where the items of a pair of vectors go to make words: item i of the first to place 2 i, of the second to 2 i + 1.
+static INTERLEAVE: [u16; 32] = {
+    let mut places = [0; 32];
+    let mut i = 0;
+    while i < 32 {
+        places[i] = (i / 2 + 16 * (i % 2)) as u16;
+        i += 1;
+    }
+    places
+};
+
+/// With the instructions of `avx512bf16` beside the others. They take subnormal numbers for zero, and a dot product
+/// rounds the sum after each of its two products, the upper one first.
+impl Pairs for __m512 {
+    #[inline(always)]
+    unsafe fn pair(low: Self, high: Self) -> Self {
+        // SAFETY: the caller vouches for the instructions; both types are 512 bits without a meaning of their own.
+        unsafe {
+            let both: __m512i = std::mem::transmute(_mm512_cvtne2ps_pbh(high, low));
+            let places = _mm512_loadu_si512(INTERLEAVE.as_ptr().cast());
+            _mm512_castsi512_ps(_mm512_permutexvar_epi16(places, both))
+        }
+    }
+    #[inline(always)]
+    unsafe fn pair_neighbours(first: Self, second: Self) -> Self {
+        // SAFETY: as above.
+        unsafe { std::mem::transmute(_mm512_cvtne2ps_pbh(second, first)) }
+    }
+    #[inline(always)]
+    unsafe fn dot(self, b: Self, c: Self) -> Self {
+        // SAFETY: as above.
+        unsafe {
+            _mm512_dpbf16_ps(
+                c,
+                std::mem::transmute::<__m512, __m512bh>(self),
+                std::mem::transmute::<__m512, __m512bh>(b),
+            )
         }
     }
 }

@@ -39,7 +39,10 @@ pub use talweg_tensor as tensor;
 pub use talweg_train as train;
 
 pub use talweg_nn::seq;
-pub use talweg_tensor::{Create, capture, grad, grad_from, no_grad, set_threads, threads};
+pub use talweg_tensor::{
+    Create, Precision, capture, grad, grad_from, mixed_precision, no_grad, set_threads, threads,
+    with_precision,
+};
 
 /// What can go wrong in a program that trains: reading data, training, reading and writing models.
 ///

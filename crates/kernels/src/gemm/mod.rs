@@ -172,10 +172,8 @@ pub fn gemm_in<T: Float>(
 pub fn gemm_batched<T: Float>(
     precision: Precision,
     batch: usize,
-    a: Mat<T>,
-    a_step: usize,
-    b: Mat<T>,
-    b_step: usize,
+    (a, a_step): (Mat<T>, usize),
+    (b, b_step): (Mat<T>, usize),
     c: &mut [T],
     c_step: usize,
 ) {

@@ -144,7 +144,7 @@ proptest! {
         let (da, db) = (cast(noise((batch + 1) * step_a, 5)), cast(noise(batch * step_b + storage(k, n), 6)));
         let (a, b) = (mat(&da, m, k, la), mat(&db, k, n, lb));
         let mut c = vec![7.0; batch * step_c + m * n];
-        gemm_batched(Precision::Full, batch, a, step_a, b, step_b, &mut c, step_c);
+        gemm_batched(Precision::Full, batch, (a, step_a), (b, step_b), &mut c, step_c);
         for i in 0..batch {
             let (a, b) = (a.from(i * step_a), b.from(i * step_b));
             let mut expected = vec![0.0; m * n];

@@ -87,7 +87,7 @@ fn product<T: Float>(precision: Precision, batch: usize, a: &Matrices<T>, b: &Ma
     if batch == 1 {
         gemm::gemm_in(precision, a.first(), b.first(), to, n, &Epilogue::default());
     } else if !to.is_empty() {
-        gemm::gemm_batched(precision, batch, a.first(), a.step, b.first(), b.step, to, size);
+        gemm::gemm_batched(precision, batch, (a.first(), a.step), (b.first(), b.step), to, size);
     }
 }
 

@@ -23,7 +23,7 @@ pub(crate) use pack::{Block, Packer, panel_len};
 pub(crate) use product::Multiply;
 pub(crate) use tile::{Left, Out};
 pub(crate) use tiles::{Strided, Target, Tiles};
-pub(crate) use vector::Vector;
+pub(crate) use vector::{Vector, prefetch};
 
 use crate::Float;
 use crate::dispatch::isa;

@@ -165,7 +165,7 @@ mod x86;
 
 /// Asks for the line at `p` to be brought near. A hint: any address will do.
 #[inline(always)]
-pub(super) fn prefetch<T>(p: *const T) {
+pub(crate) fn prefetch<T>(p: *const T) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: a prefetch never faults, and every x86-64 processor has it.
     unsafe {

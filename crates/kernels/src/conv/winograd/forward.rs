@@ -147,7 +147,7 @@ impl<T: Variant> Job for Forward<'_, T> {
                         let start = inputs.start().add(p * place.position + first).cast_const();
                         let left = Left { start, row, step: 1 };
                         let (right, to) = (filters.add(p * position), sums.start().add(p * step));
-                        products::<M>([tiles, count], left, right, to, first > 0);
+                        products::<M>([tiles, count], left, place.position, right, to, first > 0);
                     }
                 }
                 self.transform_outputs::<M>(panel, step, sums.start(), pixels.start());

@@ -24,6 +24,8 @@ mod transform;
 mod variant;
 mod weights;
 
+use std::ops::Range;
+
 use self::engine::Engine;
 use self::planes::CHANNELS;
 use self::transform::Filters;
@@ -35,7 +37,7 @@ use crate::dispatch::isa;
 use crate::gemm::machine::BaselineF32;
 #[cfg(target_arch = "x86_64")]
 use crate::gemm::machine::{Avx2F32, Avx512F32};
-use crate::gemm::{Left, Out};
+use crate::gemm::{Left, Out, prefetch};
 
 /// The outputs of a tile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,7 +124,7 @@ impl Scratch {
 }
 
 /// `to` = (or, with `add`, +=) the product of `left`, [rows, depth], and a panel: rows of [`Panels::COLS`] sums. Rows
-/// are shared out evenly over the tiles of registers.
+/// are shared out evenly over the tiles of registers. The next product's left factor lies `ahead` items further on.
 ///
 /// [`Panels::COLS`]: crate::gemm::machine::Panels::COLS
 ///
@@ -132,13 +134,22 @@ impl Scratch {
 unsafe fn products<M: Engine>(
     [rows, depth]: [usize; 2],
     left: Left<f32>,
+    ahead: usize,
     right: *const f32,
     to: *mut f32,
     add: bool,
 ) {
     let parts = rows.div_ceil(M::ROWS);
+    let first = |part: usize| rows * part / parts;
     for part in 0..parts {
-        let (start, end) = (rows * part / parts, rows * (part + 1) / parts);
+        let (start, end) = (first(part), first(part + 1));
+        // Rows of a tile are too short and too far apart for the processor to foresee.
+        if part + 1 < parts {
+            prefetch_rows(&left, end..first(part + 2), depth);
+        } else {
+            let next = Left { start: left.start.wrapping_add(ahead), ..left };
+            prefetch_rows(&next, 0..first(1), depth);
+        }
         let out = Out {
             c: to.wrapping_add(start * M::COLS),
             row_stride: M::COLS,
@@ -154,5 +165,20 @@ unsafe fn products<M: Engine>(
         let left = Left { start: left.start.wrapping_add(start * left.row), ..left };
         // SAFETY: as the caller's.
         unsafe { M::half_packed(end - start, depth, left, right, &out) };
+    }
+}
+
+/// Asks for the lines of some rows of a left factor whose rows, or columns, are contiguous.
+#[inline(always)]
+fn prefetch_rows(left: &Left<f32>, rows: Range<usize>, depth: usize) {
+    const LINE: usize = 64 / size_of::<f32>();
+    if left.step == 1 {
+        for row in rows {
+            let start = left.start.wrapping_add(row * left.row);
+            (0..depth).step_by(LINE).for_each(|p| prefetch(start.wrapping_add(p)));
+        }
+    } else if rows.start == 0 || (rows.start - 1) / LINE != (rows.end - 1) / LINE {
+        let start = left.start.wrapping_add(rows.end - 1);
+        (0..depth).for_each(|p| prefetch(start.wrapping_add(p * left.step)));
     }
 }

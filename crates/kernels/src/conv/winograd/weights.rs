@@ -103,7 +103,8 @@ impl<T: Variant> Job for Weights<'_, T> {
                         let left = Left { start, row: 1, step: row };
                         let right = outputs.start().add(q * dy_place.panel + p * dy_place.position);
                         let to = sums.start().add((q * positions + p) * step);
-                        products::<M>([rows, depth], left, right, to, number > self.blocks.start);
+                        let ahead = x_place.position;
+                        products::<M>([rows, depth], left, ahead, right, to, number > self.blocks.start);
                     }
                 }
             }

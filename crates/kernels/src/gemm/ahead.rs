@@ -17,7 +17,7 @@ impl Region {
 
     /// The same of a packed panel, or any other memory in one piece.
     pub(super) fn piece<T>(start: *const T, items: usize) -> Region {
-        Region { start: start.cast(), bytes: items * size_of::<T>(), stride: 0, rows: 1 }
+        Region { start: start.cast(), bytes: items * size_of::<T>(), stride: 0, rows: usize::from(items > 0) }
     }
 }
 

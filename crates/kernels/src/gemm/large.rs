@@ -105,6 +105,10 @@ const SHARED_BYTES: usize = 4 << 20;
 /// Bytes of packed panels that stay in the second-level cache while narrow products go through a longer chunk.
 const NARROW_BYTES: usize = 192 << 10;
 
+/// Factors of fewer bytes are not fetched ahead: most of them are in the second-level cache, and asking for them costs
+/// some percent of a product of that size.
+const AHEAD_BYTES: usize = 1 << 20;
+
 /// Computes the product. The longer of its sides is cut into blocks, which threads pack and multiply on their own;
 /// of the other factor, a chunk at a time is packed by all threads together.
 ///
@@ -175,6 +179,8 @@ struct Plan<'a, T> {
     threads: usize,
     /// Panels of rows that are gone through for each panel of columns.
     block_rows: usize,
+    /// Whether fetching ahead pays.
+    ahead: bool,
 }
 
 impl<'a, T: Float> Plan<'a, T> {
@@ -214,6 +220,7 @@ impl<'a, T: Float> Plan<'a, T> {
             packers,
             threads,
             block_rows,
+            ahead: x.depth * (high + wide) * size_of::<T>() > AHEAD_BYTES,
         }
     }
 
@@ -301,7 +308,7 @@ impl<'a, T: Float> Plan<'a, T> {
             later if later < self.blocks => (phase, later),
             later => (phase + 1, later - self.blocks),
         };
-        if next == self.phases() {
+        if next == self.phases() || !self.ahead {
             return [Ahead::new(Region::NONE, 1), Ahead::new(Region::NONE, 1)];
         }
         let depths = self.depths(x, next);
@@ -335,7 +342,7 @@ impl<'a, T: Float> Plan<'a, T> {
             let end = (start + per).min(rows.end);
             for q in cols.clone() {
                 let b = b.wrapping_add((q - cols.start) * len_b);
-                let following = if q + 1 < cols.end { len_b } else { 0 };
+                let following = if self.ahead && q + 1 < cols.end { len_b } else { 0 };
                 let mut following = Ahead::new(Region::piece(b.wrapping_add(len_b), following), end - start);
                 for p in start..end {
                     next.iter_mut().for_each(Ahead::step);

@@ -1,11 +1,12 @@
 """Models of sequences: a small language model, and recurrent layers. Initial weights follow a formula that the tests
 repeat, so that only results are stored."""
 
+import numpy as np
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-from store import Store
+from store import Store, floats, tensor
 
 VOCABULARY, CONTEXT, LAYERS, HEADS, SIZE = 11, 10, 2, 4, 16
 BATCH, POSITIONS = 2, 8
@@ -87,7 +88,38 @@ def gpt(store):
         store.put(f"gpt/grad/{name}", p.grad)
 
 
+def recurrent(store, name, layer):
+    """Two layers, from given first states, with gradients sent into the states of all steps and into the last ones."""
+    store.case(name, name, inputs=3, size=5, layers=2, batch=2, steps=4)
+    layer = layer(3, 5, num_layers=2, batch_first=True).to(store.dtype)
+    rng = np.random.default_rng(7)
+    leaf = lambda *shape: tensor(floats(rng, *shape), store.dtype).requires_grad_()
+    with torch.no_grad():
+        for key, p in layer.named_parameters():
+            p.copy_(torch.from_numpy(floats(rng, *p.shape, scale=0.5)))
+            store.put(f"{name}/{key}", p.detach().clone())
+    x = leaf(2, 4, 3)
+    first = [leaf(2, 2, 5) for _ in range(2 if name == "lstm" else 1)]
+    y, last = layer(x, tuple(first) if name == "lstm" else first[0])
+    last = list(last) if name == "lstm" else [last]
+    dy, dlast = leaf(2, 4, 5).detach(), [leaf(2, 2, 5).detach() for _ in last]
+    torch.autograd.backward([y, *last], [dy, *dlast])
+    store.put(f"{name}/x", x)
+    store.put(f"{name}/y", y)
+    store.put(f"{name}/dy", dy)
+    store.put(f"{name}/dx", x.grad)
+    for key, start, end, dend in zip("hc", first, last, dlast):
+        store.put(f"{name}/{key}0", start)
+        store.put(f"{name}/{key}", end)
+        store.put(f"{name}/d{key}", dend)
+        store.put(f"{name}/d{key}0", start.grad)
+    for key, p in layer.named_parameters():
+        store.put(f"{name}/d{key}", p.grad)
+
+
 def run(dtype_name):
     store = Store(dtype_name)
     gpt(store)
+    recurrent(store, "lstm", nn.LSTM)
+    recurrent(store, "gru", nn.GRU)
     return store

@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 
 use talweg_nn::{
     AvgPool2d, BasicBlock, BatchNorm1d, BatchNorm2d, Conv2d, Conv2dOptions, Dropout, Embedding, FeedForward,
-    Flatten, Gelu, Gpt, GptOptions, Identity, Layer, LayerNorm, Linear, Load, LogSoftmax, MaxPool2d, Mode,
-    Module, MultiHeadAttention, Pool2dOptions, Positions, Relu, ResNet, Residual, Sigmoid, Softmax,
-    StateFile, Stem, Tanh, TransformerBlock, seq, to_safetensors,
+    Flatten, Gelu, Gpt, GptOptions, Gru, Identity, Layer, LayerNorm, Linear, Load, LogSoftmax, Lstm,
+    MaxPool2d, Mode, Module, MultiHeadAttention, Pool2dOptions, Positions, Relu, ResNet, Residual, RmsNorm,
+    Sigmoid, Softmax, StateFile, Stem, Tanh, TransformerBlock, seq, to_safetensors,
 };
 use talweg_tensor::testing::gradcheck;
 use talweg_tensor::{DType, Grad, Rng, Tensor};
@@ -191,6 +191,44 @@ const TABLE: &[Row] = &[
         state: &[("0.weight", &[2, 3]), ("0.bias", &[2]), ("3.weight", &[1, 2]), ("3.bias", &[1])],
         modes_differ: true,
         refuses: Some(&[5, 2]),
+    },
+    Row {
+        make: |_| Box::new(RmsNorm::new(3)),
+        name: "RmsNorm",
+        shapes: &[(&[2, 3], &[2, 3]), (&[2, 2, 3], &[2, 2, 3])],
+        state: &[("weight", &[3])],
+        refuses: Some(&[3, 2]),
+        ..PLAIN
+    },
+    Row {
+        make: |rng| Box::new(Lstm { dropout: 0.4, ..Lstm::stacked(2, 3, 2, rng) }),
+        name: "Lstm",
+        shapes: &[(&[2, 3, 2], &[2, 3, 3])],
+        state: &[
+            ("layers.0.input.weight", &[12, 2]),
+            ("layers.0.input.bias", &[12]),
+            ("layers.0.hidden.weight", &[12, 3]),
+            ("layers.0.hidden.bias", &[12]),
+            ("layers.1.input.weight", &[12, 3]),
+            ("layers.1.input.bias", &[12]),
+            ("layers.1.hidden.weight", &[12, 3]),
+            ("layers.1.hidden.bias", &[12]),
+        ],
+        modes_differ: true,
+        refuses: Some(&[2, 3, 1]),
+    },
+    Row {
+        make: |rng| Box::new(Gru::new(2, 3, rng)),
+        name: "Gru",
+        shapes: &[(&[2, 3, 2], &[2, 3, 3]), (&[1, 1, 2], &[1, 1, 3])],
+        state: &[
+            ("layers.0.input.weight", &[9, 2]),
+            ("layers.0.input.bias", &[9]),
+            ("layers.0.hidden.weight", &[9, 3]),
+            ("layers.0.hidden.bias", &[9]),
+        ],
+        refuses: Some(&[3, 2]),
+        ..PLAIN
     },
     Row {
         make: |rng| Box::new(Positions::new(4, 2, rng)),
@@ -561,4 +599,12 @@ fn a_language_model_ties_its_output() {
         message(|| noisy.forward(&Tensor::arange(4), &mut Mode::Eval))
             .contains("gpt: tokens are [batch, positions]")
     );
+}
+
+#[test]
+fn recurrent_layers_want_a_state_for_each_layer() {
+    let (layer, x) = (Gru::stacked(2, 3, 2, &mut Rng::seed(1)), Tensor::ones([1, 2, 2], DType::F32));
+    let state = [Tensor::zeros([1, 3], DType::F32)];
+    let text = message(|| layer.run(&x, Some(&state), &mut Mode::Eval));
+    assert_eq!(text, "gru: 1 states for 2 layers; give one for each, or none");
 }

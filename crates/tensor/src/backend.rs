@@ -190,6 +190,23 @@ pub enum Kernel {
     BatchNorm(NormKernel),
     /// Its gradient: as `LayerNormGrad`.
     BatchNormGrad(NormKernel),
+    /// Root-mean-square normalisation of the last axis, with what is added to the mean of squares: inputs `x` and, if
+    /// there, the factor; outputs `y`, and 1 / √(mean x² + eps) of each row.
+    RmsNorm(f64),
+    /// Its gradient: inputs `x`, the statistic, `dy` and, if there, the factor; outputs the gradients of `x` and factor.
+    RmsNormGrad(f64),
+    /// A long short-term memory: inputs `x [b, t, f]`, `w [4 n, f]`, `u [4 n, n]`, perhaps two biases `[4 n]`, and the
+    /// first state and cells `[b, n]`; outputs states and cells `[b, t, n]`, and the gates `[b, t, 4 n]`.
+    Lstm,
+    /// Its gradient: inputs `u`, the first cells, cells, gates, and the gradients of states and cells; outputs those of
+    /// the gates' sums, and of the first state and cells.
+    LstmGrad,
+    /// A gated recurrent unit: inputs as for `Lstm` with 3 in place of 4 and no cells; outputs states `[b, t, n]`, gates
+    /// `[b, t, 3 n]`, and the sums that the reset gate multiplies `[b, t, n]`.
+    Gru,
+    /// Its gradient: inputs `u`, the first state, states, gates, those sums, and the gradient of the states; outputs
+    /// those of the sums with the input and with the state, `[b, t, 3 n]` each, and of the first state.
+    GruGrad,
     /// Attention: inputs `q`, `k` and `v`, `[b, heads, positions, size]`, and, if there, the mask, `[b, heads, queries,
     /// keys]`; outputs the result `[b, queries, heads, size]`, and the logarithm of each query's sum of exponentials,
     /// `[b, heads, queries]`, +∞ where no key is visible.

@@ -48,8 +48,8 @@ pub use op::{MultiOp, Op, OpError, Saved, Spec, apply, apply_multi, try_apply};
 pub use ops::{
     ArgReduce, AttentionDropout, AttentionKernel, AttentionOptions, BatchNormOutput, Binary,
     BinaryCrossEntropyOptions, BinaryCrossEntropyWithLogitsOptions, Compare, Conv2dOptions,
-    CrossEntropyKernel, CrossEntropyOptions, NllLossOptions, NormKernel, Pool2dOptions, Reduce, Reduction,
-    Unary, Update, mixed_precision, with_precision,
+    CrossEntropyKernel, CrossEntropyOptions, LstmOutput, NllLossOptions, NormKernel, Pool2dOptions,
+    RecurrentWeights, Reduce, Reduction, Unary, Update, mixed_precision, with_precision,
 };
 pub use param::{Buffer, Param};
 pub use random::{Distribution, Draw, Rng};

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::block::{Cut, Place, pack_lanes, pack_steps, panels_len, product, scores};
+use super::block::{Cut, Panels, Place, pack_lanes, pack_steps, panels_len, product, scores};
 use super::forward::split;
 use super::rows::{dot, slopes};
 use super::{Attention, Grads, Heads};
@@ -353,15 +353,17 @@ impl<T: Float> Work<'_, T> {
     ) {
         let (s, tiles, q) = (self.s, self.tiles, self.cut.queries);
         let (n, m) = (place.keys.len(), place.queries.len());
+        let sight = place.sight(s);
         // SAFETY: as the caller's; the blocks have room.
         unsafe {
             self.pack_queries(place, scratch);
             let (p, g) = (scratch.p.as_mut_ptr(), scratch.g.as_mut_ptr());
-            scores(tiles, [n, m, q, s.depth], scratch.k.as_ptr(), scratch.q.as_ptr(), p);
-            scores(tiles, [n, m, q, s.width], scratch.v.as_ptr(), scratch.dout.as_ptr(), g);
+            scores(tiles, [n, m, q, s.depth], sight, scratch.k.as_ptr(), scratch.q.as_ptr(), p);
+            scores(tiles, [n, m, q, s.width], sight, scratch.v.as_ptr(), scratch.dout.as_ptr(), g);
         }
         let (p, g) = (&mut scratch.p[..n * q], &mut scratch.g[..n * q]);
         let scale = place.hide(s, p, q);
+        place.fill_later(s, g, q, T::ZERO);
         if let Some(at) = s.dropout {
             place.factors(s, at, scratch.factors, q, scratch.run);
             place.drop(g, scratch.factors);
@@ -375,15 +377,16 @@ impl<T: Float> Work<'_, T> {
         let to_q = Target { c, row_stride: dq.stride, cols: s.depth, add };
         let to_k = Target { c: scratch.dk.as_mut_ptr(), row_stride: s.depth, cols: s.depth, add: true };
         let to_v = Target { c: scratch.dv.as_mut_ptr(), row_stride: s.width, cols: s.width, add: true };
-        let (k, qs, douts) =
-            (scratch.k_steps.as_ptr(), scratch.q_steps.as_ptr(), scratch.dout_steps.as_ptr());
+        let panels = |start: &[T], depth| Panels { start: start.as_ptr(), depth };
+        let k = panels(scratch.k_steps, packed);
+        let (q_steps, dout_steps) = (panels(scratch.q_steps, m), panels(scratch.dout_steps, m));
         let down = |start: &[T]| Strided { start: start.as_ptr(), row: 1, step: q };
         let along = |start: &[T]| Strided { start: start.as_ptr(), row: q, step: 1 };
         // SAFETY: as the caller's.
         unsafe {
-            product(tiles, [m, n, s.depth], down(g), k, packed, to_q);
-            product(tiles, [n, m, s.width], along(p), douts, m, to_v);
-            product(tiles, [n, m, s.depth], along(g), qs, m, to_k);
+            product(tiles, [m, s.depth], place.terms_for_queries(sight), down(g), k, to_q);
+            product(tiles, [n, s.width], place.terms_for_keys(sight), along(p), dout_steps, to_v);
+            product(tiles, [n, s.depth], place.terms_for_keys(sight), along(g), q_steps, to_k);
         }
     }
 }

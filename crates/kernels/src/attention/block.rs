@@ -78,20 +78,40 @@ pub(super) unsafe fn pack_steps<T: Float>(
     unsafe { (packer.pack)(block, panel_len(packer.width, depth), to) }
 }
 
+/// What a block of queries sees of a block of keys: query i sees the keys below `i + ahead`, or all without a number.
+/// Tiles that only hold hidden pairs are left out.
+#[derive(Clone, Copy)]
+pub(super) struct Sight(pub(super) Option<isize>);
+
+impl Sight {
+    /// How many of `n` keys the queries before number `end` see.
+    fn keys(self, end: usize, n: usize) -> usize {
+        self.0.map_or(n, |ahead| (end as isize - 1 + ahead).clamp(0, n as isize) as usize)
+    }
+
+    /// The first of `m` queries that sees key number `key` or one after it.
+    fn first_query(self, key: usize, m: usize) -> usize {
+        self.0.map_or(0, |ahead| (key as isize + 1 - ahead).clamp(0, m as isize) as usize)
+    }
+}
+
 /// The block out [n, q] of products of packed rows (keys) with packed columns (queries), of which `lanes` are there.
+/// Where nothing is seen, the old numbers stay.
 ///
 /// # Safety
 /// See the module.
 pub(super) unsafe fn scores<T: Float>(
     tiles: &Tiles<T>,
     [n, lanes, q, depth]: [usize; 4],
+    sight: Sight,
     a: *const T,
     b: *const T,
     out: *mut T,
 ) {
     let (len_a, len_b) = (panel_len(tiles.rows, depth), panel_len(tiles.cols, depth));
-    for p in 0..n.div_ceil(tiles.rows) {
-        for c in 0..lanes.div_ceil(tiles.cols) {
+    for c in 0..lanes.div_ceil(tiles.cols) {
+        let seen = sight.keys(lanes.min((c + 1) * tiles.cols), n);
+        for p in 0..seen.div_ceil(tiles.rows) {
             let start = out.wrapping_add(p * tiles.rows * q + c * tiles.cols);
             let target = Target { c: start, row_stride: q, cols: tiles.cols, add: false };
             let rows = tiles.rows.min(n - p * tiles.rows);
@@ -102,33 +122,45 @@ pub(super) unsafe fn scores<T: Float>(
     }
 }
 
-/// A product with a block of scores, or its transpose, on the left: `rows` rows, a sum over `depth`, and columns on
-/// the right whose panels were packed with `packed` steps, at least `depth`.
+/// A right factor whose panels were packed with `depth` steps.
+#[derive(Clone, Copy)]
+pub(super) struct Panels<T> {
+    pub(super) start: *const T,
+    pub(super) depth: usize,
+}
+
+/// A product with a block of scores, or its transpose, on the left and `cols` columns on the right. For each range of
+/// rows, `terms` says which terms of its sums there are to add.
 ///
 /// # Safety
 /// See the module.
 pub(super) unsafe fn product<T: Float>(
     tiles: &Tiles<T>,
-    [rows, depth, cols]: [usize; 3],
+    [rows, cols]: [usize; 2],
+    terms: impl Fn(&Range<usize>) -> Range<usize>,
     a: Strided<T>,
-    b: *const T,
-    packed: usize,
+    b: Panels<T>,
     out: Target<T>,
 ) {
     // Tiles of about the same height.
     let count = rows.div_ceil(tiles.rows);
     for c in 0..cols.div_ceil(tiles.cols) {
-        let b = b.wrapping_add(c * panel_len(tiles.cols, packed));
+        let b = b.start.wrapping_add(c * panel_len(tiles.cols, b.depth));
         for p in 0..count {
             let own = rows * p / count..rows * (p + 1) / count;
-            let a = Strided { start: a.start.wrapping_add(own.start * a.row), ..a };
+            let terms = terms(&own);
+            if terms.is_empty() && out.add {
+                continue;
+            }
+            let a = Strided { start: a.start.wrapping_add(own.start * a.row + terms.start * a.step), ..a };
+            let b = b.wrapping_add(terms.start * tiles.cols);
             let target = Target {
                 c: out.c.wrapping_add(own.start * out.row_stride + c * tiles.cols),
                 cols: tiles.cols.min(cols - c * tiles.cols),
                 ..out
             };
             // SAFETY: as the caller's.
-            unsafe { (tiles.half_packed)(own.len(), depth, a, b, target) };
+            unsafe { (tiles.half_packed)(own.len(), terms.len(), a, b, target) };
         }
     }
 }
@@ -142,19 +174,40 @@ pub(super) struct Place {
 }
 
 impl Place {
+    pub(super) fn sight<T: Float>(&self, s: &Attention<T>) -> Sight {
+        Sight(s.causal.then(|| self.queries.start as isize - self.keys.start as isize + 1))
+    }
+
+    /// The keys, as terms of sums for a range of the queries.
+    pub(super) fn terms_for_queries(&self, sight: Sight) -> impl Fn(&Range<usize>) -> Range<usize> {
+        let n = self.keys.len();
+        move |queries| 0..sight.keys(queries.end, n)
+    }
+
+    /// The queries, as terms of sums for a range of the keys.
+    pub(super) fn terms_for_keys(&self, sight: Sight) -> impl Fn(&Range<usize>) -> Range<usize> {
+        let m = self.queries.len();
+        move |keys| sight.first_query(keys.start, m)..m
+    }
+
     /// Hides keys of a block x [keys, q]. Returns the scale that is left to be applied: masks that are added are
     /// added to scaled scores.
     pub(super) fn hide<T: Float>(&self, s: &Attention<T>, x: &mut [T], q: usize) -> T {
         let scale = s.mask.as_ref().map_or(s.scale, |mask| self.mask(mask, s.scale, x, q));
+        self.fill_later(s, x, q, T::NEG_INFINITY);
+        scale
+    }
+
+    /// Puts a number where a causal attention hides a key, since [`scores`] may have left anything there.
+    pub(super) fn fill_later<T: Float>(&self, s: &Attention<T>, x: &mut [T], q: usize, value: T) {
         if s.causal {
             // Key j is hidden from the queries before it.
             let first = (self.queries.start + 1).clamp(self.keys.start, self.keys.end);
             for key in first..self.keys.end {
                 let row = &mut x[(key - self.keys.start) * q..][..q];
-                row[..(key - self.queries.start).min(self.queries.len())].fill(T::NEG_INFINITY);
+                row[..(key - self.queries.start).min(self.queries.len())].fill(value);
             }
         }
-        scale
     }
 
     fn mask<T: Float>(&self, mask: &Mask<T>, scale: T, x: &mut [T], q: usize) -> T {

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::block::{Cut, Place, pack_lanes, pack_steps, panels_len, product, scores};
+use super::block::{Cut, Panels, Place, pack_lanes, pack_steps, panels_len, product, scores};
 use super::rows::{Running, scale_row, soften};
 use super::{Attention, Heads};
 use crate::dispatch::isa;
@@ -169,11 +169,19 @@ impl<T: Float> Task<'_, T> {
         let (s, n, q) = (self.s, keys.len(), self.cut.queries);
         let place = Place { b: self.b, h: self.h, queries: queries.clone(), keys: keys.clone() };
         let sizes = [n, queries.len(), q, s.depth];
+        let sight = place.sight(s);
         let from = self.q.at(self.b, self.h, queries.start);
         // SAFETY: the queries lie inside their checked array; the panels and the block have room.
         unsafe {
             pack_lanes(&self.tiles.right, from, self.q.row, queries.len(), s.depth, scratch.q.as_mut_ptr());
-            scores(self.tiles, sizes, scratch.k.as_ptr(), scratch.q.as_ptr(), scratch.scores.as_mut_ptr());
+            scores(
+                self.tiles,
+                sizes,
+                sight,
+                scratch.k.as_ptr(),
+                scratch.q.as_ptr(),
+                scratch.scores.as_mut_ptr(),
+            );
         }
         let x = &mut scratch.scores[..n * q];
         let scale = place.hide(s, x, q);
@@ -193,11 +201,10 @@ impl<T: Float> Task<'_, T> {
         let target = Target { c, row_stride, cols: s.width, add: keys.start > 0 };
         let left = Strided { start: x.as_ptr(), row: 1, step: q };
         // The panels of the values were packed for the whole block of keys, of which the first n count.
-        let packed = self.packed_keys(keys.start);
+        let v = Panels { start: scratch.v.as_ptr(), depth: self.packed_keys(keys.start) };
+        let terms = place.terms_for_queries(sight);
         // SAFETY: as the caller's.
-        unsafe {
-            product(self.tiles, [queries.len(), n, s.width], left, scratch.v.as_ptr(), packed, target);
-        }
+        unsafe { product(self.tiles, [queries.len(), s.width], terms, left, v, target) };
     }
 
     /// How many keys the block that starts here was packed with.

@@ -1,6 +1,6 @@
 //! Models of sequences: result, loss, and every gradient. Initial weights follow the formula of the generator.
 
-use talweg::nn::{Gpt, GptOptions, Layer, Mode, Module};
+use talweg::nn::{Gpt, GptOptions, Gru, Layer, Lstm, LstmState, Mode, Module};
 use talweg::tensor::{DType, Rng, Tensor};
 
 use crate::file::{DTYPES, Golden, Judge, data, numbers};
@@ -55,4 +55,81 @@ fn small_language_model() {
         }
         judge.finish();
     }
+}
+
+/// The name that PyTorch has for a parameter of ours: `layers.1.input.bias` is `bias_ih_l1`.
+fn theirs(name: &str) -> String {
+    let parts: Vec<&str> = name.split('.').collect();
+    let [_, layer, map, kind] = parts[..] else { panic!("{name} is no parameter of a recurrent layer") };
+    let map = if map == "input" { "ih" } else { "hh" };
+    format!("{kind}_{map}_l{layer}")
+}
+
+/// First states of each layer, `[layers, b, size]`, as leaves.
+fn leaves(golden: &Golden, key: &str) -> Vec<Tensor> {
+    let all = golden.array(key);
+    (0..all.shape[0]).map(|i| all.row(i).tensor(golden.dtype).requires_grad()).collect()
+}
+
+/// Result, last states and all gradients of a two-layer network. `run` gives the states of all steps, and the last
+/// states by their letter.
+fn recurrent(
+    name: &str,
+    model: &dyn Module,
+    letters: &[&str],
+    run: impl Fn(&Tensor, &[Vec<Tensor>]) -> (Tensor, Vec<Vec<Tensor>>),
+) {
+    for (dtype_name, dtype, limit) in DTYPES {
+        let golden = Golden::read(&data(), "sequences", dtype_name);
+        let at = |key: &str| format!("{name}/{key}");
+        let mut judge = Judge::new(format!("{name}, {dtype_name}"), limit);
+        model.to_dtype(dtype);
+        for (key, param) in model.params() {
+            param.set(&golden.tensor(&at(&theirs(&key))));
+        }
+        let x = golden.tensor(&at("x")).requires_grad();
+        let first: Vec<Vec<Tensor>> =
+            letters.iter().map(|letter| leaves(&golden, &at(&format!("{letter}0")))).collect();
+        let (y, last) = run(&x, &first);
+        judge.tensor(&at("y"), &y, golden.array(&at("y")));
+        let mut loss = (&y * golden.tensor(&at("dy"))).sum(..);
+        for (letter, last) in letters.iter().zip(&last) {
+            let last = Tensor::stack(&last.iter().collect::<Vec<_>>(), 0);
+            judge.tensor(&at(letter), &last, golden.array(&at(letter)));
+            loss = loss + (last * golden.tensor(&at(&format!("d{letter}")))).sum(..);
+        }
+        let grads = loss.backward();
+        judge.tensor(&at("dx"), &grads.wrt(&x), golden.array(&at("dx")));
+        for (letter, first) in letters.iter().zip(&first) {
+            let dfirst: Vec<Tensor> = first.iter().map(|state| grads.wrt(state)).collect();
+            let key = at(&format!("d{letter}0"));
+            judge.tensor(&key, &Tensor::stack(&dfirst.iter().collect::<Vec<_>>(), 0), golden.array(&key));
+        }
+        for (key, param) in model.params() {
+            let key = at(&format!("d{}", theirs(&key)));
+            judge.tensor(&key, &grads.wrt(&param), golden.array(&key));
+        }
+        judge.finish();
+    }
+}
+
+#[test]
+fn long_short_term_memory() {
+    let model = Lstm::stacked(3, 5, 2, &mut Rng::seed(1));
+    recurrent("lstm", &model, &["h", "c"], |x, first| {
+        let states: Vec<LstmState> =
+            first[0].iter().zip(&first[1]).map(|(h, c)| LstmState { h: h.clone(), c: c.clone() }).collect();
+        let (y, last) = model.run(x, Some(&states), &mut Mode::Eval);
+        let (h, c) = last.into_iter().map(|state| (state.h, state.c)).unzip();
+        (y, vec![h, c])
+    });
+}
+
+#[test]
+fn gated_recurrent_unit() {
+    let model = Gru::stacked(3, 5, 2, &mut Rng::seed(1));
+    recurrent("gru", &model, &["h"], |x, first| {
+        let (y, last) = model.run(x, Some(&first[0]), &mut Mode::Eval);
+        (y, vec![last])
+    });
 }

@@ -11,7 +11,9 @@ mod index;
 mod matmul;
 mod norm;
 mod pool2d;
+mod recurrent;
 mod reduce;
+mod rms_norm;
 mod softmax;
 mod update;
 
@@ -133,6 +135,12 @@ impl Backend for Cpu {
             Kernel::LayerNormGrad(n, s) => norm::layer_norm_grad(*n, s, inputs, outputs),
             Kernel::BatchNorm(s) => norm::batch_norm(s, inputs, outputs),
             Kernel::BatchNormGrad(s) => norm::batch_norm_grad(s, inputs, outputs),
+            Kernel::RmsNorm(eps) => rms_norm::rms_norm(*eps, inputs, outputs),
+            Kernel::RmsNormGrad(eps) => rms_norm::rms_norm_grad(*eps, inputs, outputs),
+            Kernel::Lstm => recurrent::lstm(inputs, outputs),
+            Kernel::LstmGrad => recurrent::lstm_grad(inputs, outputs),
+            Kernel::Gru => recurrent::gru(inputs, outputs),
+            Kernel::GruGrad => recurrent::gru_grad(inputs, outputs),
             Kernel::Attention(s) => attention::attention(s, inputs, outputs),
             Kernel::AttentionGrad(s) => attention::attention_grad(s, inputs, outputs),
             Kernel::Dropout { p, seed, stream, offset } => {

@@ -151,7 +151,7 @@ functions! { f32;
     /// x times the standard normal distribution function, to 1.9 ulp for x above -0.66 and 2.9 ulp down to -12.9, where
     /// the distribution function becomes subnormal.
     gelu = normal::gelu;
-    /// The derivative of [`Lane::gelu`], to 1.3e-7.
+    /// The derivative of [`Lane::gelu`], to 2.1e-7.
     gelu_slope = normal::gelu_slope;
     /// The sine of x radians, to 0.51 ulp for arguments of any size; NaN at infinities.
     sin = trig::sin;

@@ -109,9 +109,11 @@ pub(super) unsafe fn scores<T: Float>(
     out: *mut T,
 ) {
     let (len_a, len_b) = (panel_len(tiles.rows, depth), panel_len(tiles.cols, depth));
-    for c in 0..lanes.div_ceil(tiles.cols) {
-        let seen = sight.keys(lanes.min((c + 1) * tiles.cols), n);
-        for p in 0..seen.div_ceil(tiles.rows) {
+    for p in 0..n.div_ceil(tiles.rows) {
+        for c in 0..lanes.div_ceil(tiles.cols) {
+            if p * tiles.rows >= sight.keys(lanes.min((c + 1) * tiles.cols), n) {
+                continue;
+            }
             let start = out.wrapping_add(p * tiles.rows * q + c * tiles.cols);
             let target = Target { c: start, row_stride: q, cols: tiles.cols, add: false };
             let rows = tiles.rows.min(n - p * tiles.rows);

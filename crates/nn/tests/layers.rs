@@ -11,7 +11,7 @@ use talweg_nn::{
     Sigmoid, Softmax, StateFile, Stem, Tanh, TransformerBlock, seq, to_safetensors,
 };
 use talweg_tensor::testing::gradcheck;
-use talweg_tensor::{DType, Grad, Rng, Tensor};
+use talweg_tensor::{DType, Grad, Rng, Tensor, capture};
 
 struct Row {
     make: fn(&mut Rng) -> Box<dyn Layer>,
@@ -607,4 +607,27 @@ fn recurrent_layers_want_a_state_for_each_layer() {
     let state = [Tensor::zeros([1, 3], DType::F32)];
     let text = message(|| layer.run(&x, Some(&state), &mut Mode::Eval));
     assert_eq!(text, "gru: 1 states for 2 layers; give one for each, or none");
+}
+
+/// Noise in attention and elsewhere is drawn anew at each replay, from where the generator stands.
+#[test]
+fn a_captured_language_model_draws_the_same_noise() {
+    let options =
+        GptOptions { vocabulary: 7, context: 6, layers: 2, heads: 2, size: 8, dropout: 0.3, bias: true };
+    let model = Gpt::new(&options, &mut Rng::seed(1));
+    let (x, y) = (
+        Tensor::from_slice(&[0i64, 1, 2, 3, 4, 5], [2, 3]),
+        Tensor::from_slice(&[1i64, 2, 3, 4, 5, 6], [2, 3]),
+    );
+    let mut step = capture(|inputs, rng| model.loss(inputs[0], inputs[1], &mut Mode::Train(rng)));
+    let (rng, eager) = (&mut Rng::seed(9), &mut Rng::seed(9));
+    for _ in 0..4 {
+        let ran = step.run(&[&x, &y], rng);
+        let loss = model.loss(&x, &y, &mut Mode::Train(eager));
+        assert_eq!(ran.loss.item(), loss.item());
+        let grads = loss.backward();
+        let weight = &model.blocks[0].attention.qkv.weight;
+        assert_eq!(ran.gradients.wrt(weight).to_vec::<f32>(), grads.wrt(weight).to_vec::<f32>());
+    }
+    assert_eq!((step.why_not(), &*rng), (None, &*eager));
 }

@@ -138,9 +138,8 @@ impl MultiHeadAttention {
         );
         let dropout = match mode {
             Mode::Train(rng) if self.dropout > 0.0 => {
-                // A stream of its own, so that the number of scores does not matter for what is drawn later.
-                let stream = rng.next_u64();
-                Some(AttentionDropout { p: self.dropout, rng: rng.stream(stream) })
+                let [b, t, _] = x.sizes();
+                Some(AttentionDropout::draw(self.dropout, rng, b * self.heads * t * t))
             }
             _ => None,
         };

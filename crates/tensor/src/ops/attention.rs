@@ -39,6 +39,24 @@ pub struct AttentionDropout {
     pub rng: Rng,
 }
 
+impl AttentionDropout {
+    /// Dropout at the next place of a generator, which moves on past what `scores` numbers, `b h t s` of them, take.
+    ///
+    /// # Examples
+    /// ```
+    /// # use talweg_tensor::{AttentionDropout, Rng};
+    /// let rng = &mut Rng::seed(1);
+    /// let (a, b) = (AttentionDropout::draw(0.1, rng, 6), AttentionDropout::draw(0.1, rng, 6));
+    /// assert_eq!((a.rng.offset, b.rng.offset, rng.offset), (0, 2, 4));
+    /// ```
+    pub fn draw(p: f64, rng: &mut Rng, scores: usize) -> AttentionDropout {
+        let at = rng.clone();
+        // The kernel uses one block for four numbers.
+        rng.offset = rng.offset.wrapping_add(scores.div_ceil(4) as u64);
+        AttentionDropout { p, rng: at }
+    }
+}
+
 /// What the kernels of the attention know besides their inputs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AttentionKernel {

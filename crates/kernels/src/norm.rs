@@ -5,6 +5,8 @@
 
 mod batch;
 mod layer;
+mod loops;
+mod passes;
 
 pub use batch::{BatchNorm, batch_norm, batch_norm_apply, batch_norm_grad};
 pub use layer::{LayerNorm, layer_norm, layer_norm_grad};

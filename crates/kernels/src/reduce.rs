@@ -9,8 +9,9 @@ mod sums;
 
 use crate::dispatch::{chunks, multiversion, rows_per_task};
 use crate::float::{Float, Pod};
+use sums::sum_blocks;
 use sums::{LANES, SHORT, TILE, TINY, sum_one, sum_rows_part};
-pub(crate) use sums::{row_dot, row_sum, sum_blocks, sum_columns_with};
+pub(crate) use sums::{row_dot, row_sum};
 
 /// out\[o, i\] = sum over j of x\[o, j, i\]; 0 if `n` is 0.
 ///

@@ -185,10 +185,11 @@ pub enum Kernel {
     LayerNorm(usize, NormKernel),
     /// Its gradient: inputs `x`, the two statistics, `dy` and the factor; outputs the gradients of `x`, factor and summand.
     LayerNormGrad(usize, NormKernel),
-    /// Batch normalisation of `[n, c, ..]`: inputs as for `LayerNorm`; outputs `y`, and mean, biased variance and
-    /// 1 / √(variance + eps) of each channel.
+    /// Batch normalisation of `[n, c, ..]`: inputs as for `LayerNorm`, and a shortcut; outputs `y`, and mean, biased
+    /// variance and 1 / √(variance + eps) of each channel.
     BatchNorm(NormKernel),
-    /// Its gradient: as `LayerNormGrad`.
+    /// Its gradient: as `LayerNormGrad`; with a rectifier also the input `y` behind a shortcut, else the summand, and
+    /// behind both the gradient of the shortcut as a fourth output.
     BatchNormGrad(NormKernel),
     /// Root-mean-square normalisation of the last axis, with what is added to the mean of squares: inputs `x` and, if
     /// there, the factor; outputs `y`, and 1 / √(mean x² + eps) of each row.

@@ -224,7 +224,7 @@ fn rows() -> Vec<Case> {
 /// A batch normalisation of images: 64 channels of 16 x 16 (or of single numbers).
 fn batch(inner: usize) -> (usize, BatchNorm<'static, f32>) {
     let ones: &'static [f32] = Box::leak(vec![0.5f32; 64].into_boxed_slice());
-    (64, BatchNorm { channels: 64, inner, weight: Some(ones), bias: Some(ones), eps: 1e-5 })
+    (64, BatchNorm { channels: 64, inner, weight: Some(ones), bias: Some(ones), eps: 1e-5, relu: false })
 }
 
 fn batch_case(name: &'static str, inner: usize) -> Case {
@@ -235,7 +235,7 @@ fn batch_case(name: &'static str, inner: usize) -> Case {
         let mut stats = [1, 2, 3].map(|_| vec![0.0f32; channels]);
         Box::new(move || {
             let [mean, variance, rstd] = &mut stats;
-            batch_norm(&s, black_box(x.as_slice()), y.as_mut_slice(), [mean, variance, rstd]);
+            batch_norm(&s, black_box(x.as_slice()), None, y.as_mut_slice(), [mean, variance, rstd]);
         })
     })
 }
@@ -249,7 +249,7 @@ fn batch_grad_case(name: &'static str, inner: usize) -> Case {
         let (mut dw, mut db) = (vec![0.0f32; channels], vec![0.0f32; channels]);
         Box::new(move || {
             let out = NormGrad { dx: dx.as_mut_slice(), dweight: Some(&mut dw), dbias: Some(&mut db) };
-            batch_norm_grad(&s, black_box(x.as_slice()), [&mean, &rstd], dy.as_slice(), out);
+            batch_norm_grad(&s, black_box(x.as_slice()), [&mean, &rstd], None, dy.as_slice(), out, None);
         })
     })
 }
@@ -265,7 +265,7 @@ fn norms() -> Vec<Case> {
             let (x, mut y) = (numbers(n, 1), numbers(n, 2));
             let (mean, rstd) = (vec![0.1f32; channels], vec![0.9f32; channels]);
             Box::new(move || {
-                batch_norm_apply(&s, black_box(x.as_slice()), &mean, &rstd, y.as_mut_slice());
+                batch_norm_apply(&s, black_box(x.as_slice()), None, [&mean, &rstd], y.as_mut_slice());
             })
         }),
         case("layer norm rows of 384", [1.0, 0.0, 1.0], 5.0, |n| {

@@ -70,11 +70,14 @@ impl BasicBlock {
 
 impl Layer for BasicBlock {
     fn forward(&self, x: &Tensor, mode: &mut Mode<'_>) -> Tensor {
-        let inner = self.bn1.forward(&self.conv1.forward(x, mode), mode).relu();
-        let y = self.bn2.forward(&self.conv2.forward(&inner, mode), mode);
+        let inner = self.bn1.forward_relu(&self.conv1.forward(x, mode), None, mode);
+        let y = self.conv2.forward(&inner, mode);
         match &self.downsample {
-            Some((conv, bn)) => (y + bn.forward(&conv.forward(x, mode), mode)).relu(),
-            None => (y + x).relu(),
+            Some((conv, bn)) => {
+                let shortcut = bn.forward(&conv.forward(x, mode), mode);
+                self.bn2.forward_relu(&y, Some(&shortcut), mode)
+            }
+            None => self.bn2.forward_relu(&y, Some(x), mode),
         }
     }
 }
@@ -198,7 +201,7 @@ impl ResNet {
 
 impl Layer for ResNet {
     fn forward(&self, x: &Tensor, mode: &mut Mode<'_>) -> Tensor {
-        let x = self.bn1.forward(&self.conv1.forward(x, mode), mode).relu();
+        let x = self.bn1.forward_relu(&self.conv1.forward(x, mode), None, mode);
         let x = match &self.maxpool {
             Some(pool) => pool.forward(&x, mode),
             None => x,

@@ -24,7 +24,8 @@ impl<'a, T: Float> Sides<'a, T> {
     fn batch(&self, x: &View<'_>, s: &NormKernel) -> BatchNorm<'_, T> {
         let [weight, bias] = [0, 1].map(|i| self.0[i].as_deref());
         let (shape, eps) = (x.layout.shape(), T::from_f64(s.eps));
-        BatchNorm { channels: shape.at(1), inner: shape.iter().skip(2).product(), weight, bias, eps }
+        let (channels, inner) = (shape.at(1), shape.iter().skip(2).product());
+        BatchNorm { channels, inner, weight, bias, eps, relu: s.relu }
     }
 }
 
@@ -49,23 +50,29 @@ pub(super) fn layer_norm_grad(n: usize, s: &NormKernel, inputs: &[View<'_>], out
     });
 }
 
-/// Inputs `x`, weight and bias; outputs `y`, and mean, variance and 1 / √(variance + eps) of each channel.
+/// Inputs `x`, weight, bias and shortcut; outputs `y`, and mean, variance and 1 / √(variance + eps) of each channel.
 pub(super) fn batch_norm(s: &NormKernel, inputs: &[View<'_>], outputs: &mut [Out<'_>]) {
     let [y, mean, variance, rstd] = outputs else { unreachable!("y and the statistics") };
     float!(y.dtype, T => {
         let sides = Sides::<T>::of(s, &inputs[1..]);
+        let shortcut = if s.shortcut { inputs.last().map(dense::<T>) } else { None };
         let statistics = [out_slice(mean), out_slice(variance), out_slice(rstd)];
-        kernels::batch_norm(&sides.batch(&inputs[0], s), &dense(&inputs[0]), out_slice(y), statistics);
+        let (norm, x) = (sides.batch(&inputs[0], s), dense(&inputs[0]));
+        kernels::batch_norm(&norm, &x, shortcut.as_deref(), out_slice(y), statistics);
     });
 }
 
-/// As [`layer_norm_grad`].
+/// Inputs `x`, the two statistics, `dy`, weight, and for the rectifier `y` behind a shortcut, else the bias; outputs the
+/// gradients of `x`, weight and bias, and behind rectifier and shortcut that of the shortcut.
 pub(super) fn batch_norm_grad(s: &NormKernel, inputs: &[View<'_>], outputs: &mut [Out<'_>]) {
-    let [dx, dweight, dbias] = outputs else { unreachable!("three gradients") };
+    let [dx, dweight, dbias, dshortcut @ ..] = outputs else { unreachable!("three gradients") };
     float!(dx.dtype, T => {
-        let sides = Sides::<T>::of(&NormKernel { bias: false, ..*s }, &inputs[4..]);
+        let gated = s.relu && s.shortcut;
+        let sides = Sides::<T>::of(&NormKernel { bias: s.bias && s.relu && !s.shortcut, ..*s }, &inputs[4..]);
+        let y = if gated { inputs.last().map(dense::<T>) } else { None };
         let [x, mean, rstd, dy]: [Dense<'_, T>; 4] = [0, 1, 2, 3].map(|i| dense(&inputs[i]));
         let out = NormGrad { dx: out_slice(dx), dweight: Some(out_slice(dweight)), dbias: Some(out_slice(dbias)) };
-        kernels::batch_norm_grad(&sides.batch(&inputs[0], s), &x, [&mean, &rstd], &dy, out);
+        let dshortcut = dshortcut.first_mut().map(out_slice::<T>);
+        kernels::batch_norm_grad(&sides.batch(&inputs[0], s), &x, [&mean, &rstd], y.as_deref(), &dy, out, dshortcut);
     });
 }

@@ -19,6 +19,15 @@ pub struct BatchNormOutput {
     pub variance: Tensor,
 }
 
+impl BatchNormOutput {
+    #[track_caller]
+    fn of(kernel: NormKernel, inputs: &[&Tensor]) -> BatchNormOutput {
+        let outputs = apply_multi(BatchNorm(kernel), inputs);
+        let [y, mean, variance] = <[Tensor; 3]>::try_from(outputs).expect("three outputs");
+        BatchNormOutput { y, mean: mean.detach(), variance: variance.detach() }
+    }
+}
+
 /// Outputs the normalised tensor, and the means and variances, which leave it without history.
 #[derive(Debug)]
 struct BatchNorm(NormKernel);
@@ -43,6 +52,13 @@ impl MultiOp for BatchNorm {
         let x = &inputs[0];
         let side = channels("batch_norm", x)?;
         self.0.check("batch_norm", inputs, &side)?;
+        if let Some(shortcut) = inputs.last().filter(|shortcut| self.0.shortcut && shortcut.shape != x.shape)
+        {
+            return Err(OpError::new(format!(
+                "batch_norm: shortcut {} does not fit input {}, it must have the same shape",
+                shortcut.shape, x.shape
+            )));
+        }
         let count = x.shape.without(1).numel();
         if count < 2 {
             return Err(OpError::new(format!(
@@ -61,6 +77,11 @@ impl MultiOp for BatchNorm {
         if self.0.weight {
             saved.keep_input(1, inputs[1]);
         }
+        if self.0.relu && self.0.shortcut {
+            saved.keep_output_at(0, &y);
+        } else if self.0.relu && self.0.bias {
+            saved.keep_input(self.bias(), inputs[self.bias()]);
+        }
         saved.keep(&mean);
         saved.keep(&rstd);
         vec![y, mean, variance]
@@ -73,22 +94,62 @@ impl MultiOp for BatchNorm {
         let x = saved.input(0);
         let weight = self.0.weight.then(|| saved.input(1));
         let graph = x.is_tracked() || dy.is_tracked() || weight.is_some_and(Tensor::is_tracked);
-        let side = Shape::new(&[x.size(1)]);
-        let dxs = if graph {
-            let (n, c) = (x.size(0), x.size(1));
-            let planes = |t: &Tensor| t.reshape([n, c, x.numel() / (n * c)]);
-            let weight = weight.map(|w| w.unsqueeze(1));
-            let dy = planes(&dy);
-            let [dx, dw] = slopes(&planes(x), &dy, weight.as_ref(), self.0.eps, [0, 2].into());
-            [dx.reshape(x.shape()), dw.sum([0, 2]), dy.sum([0, 2])]
-        } else {
-            let mut inputs = vec![x, saved.value(0), saved.value(1), &dy];
-            inputs.extend(weight);
-            let side = x.spec().with_shape(side);
-            Tensor::run_many(&Kernel::BatchNormGrad(self.0), &inputs, [x.spec(), side, side])
-        };
-        let dxs = self.0.pick(dxs);
+        let mut dxs =
+            if graph { self.traced(saved, x, weight, &dy) } else { self.fused(saved, x, weight, &dy) };
+        if self.0.shortcut {
+            let dshortcut = if self.0.relu { dxs.remove(0) } else { dy };
+            dxs.push(dshortcut);
+        }
         dxs.into_iter().zip(needs).map(|(dx, &needed)| needed.then(|| dx.into())).collect()
+    }
+}
+
+impl BatchNorm {
+    /// The place of the bias among the inputs.
+    fn bias(&self) -> usize {
+        1 + usize::from(self.0.weight)
+    }
+
+    /// The gradients by the kernel: first that of the shortcut behind a rectifier, then those of the other inputs.
+    fn fused(&self, saved: &Saved, x: &Tensor, weight: Option<&Tensor>, dy: &Tensor) -> Vec<Tensor> {
+        let mut inputs = vec![x, saved.value(0), saved.value(1), dy];
+        inputs.extend(weight);
+        let (kernel, side) = (Kernel::BatchNormGrad(self.0), x.spec().with_shape([x.size(1)]));
+        if self.0.relu && self.0.shortcut {
+            inputs.push(saved.output_at(0));
+            let [dx, dw, db, dshortcut] =
+                Tensor::run_many(&kernel, &inputs, [x.spec(), side, side, x.spec()]);
+            let mut all = vec![dshortcut];
+            all.extend(self.0.pick([dx, dw, db]));
+            return all;
+        }
+        if self.0.relu && self.0.bias {
+            inputs.push(saved.input(self.bias()));
+        }
+        self.0.pick(Tensor::run_many(&kernel, &inputs, [x.spec(), side, side]))
+    }
+
+    /// The same in tensor expressions.
+    fn traced(&self, saved: &Saved, x: &Tensor, weight: Option<&Tensor>, dy: &Tensor) -> Vec<Tensor> {
+        let dy = match (self.0.relu, self.0.shortcut) {
+            (false, _) => dy.clone(),
+            // Where the rectifier is open is a constant: y is 0 or positive.
+            (true, true) => dy * &saved.output_at(0).detach().sign(),
+            (true, false) => {
+                let bias = self.0.bias.then(|| saved.input(self.bias()).detach());
+                let weight = weight.map(Tensor::detach);
+                let y = x.detach().batch_norm_relu(weight.as_ref(), bias.as_ref(), None, self.0.eps).y;
+                dy * &y.sign()
+            }
+        };
+        let (n, c) = (x.size(0), x.size(1));
+        let planes = |t: &Tensor| t.reshape([n, c, x.numel() / (n * c)]);
+        let weight = weight.map(|w| w.unsqueeze(1));
+        let flat = planes(&dy);
+        let [dx, dw] = slopes(&planes(x), &flat, weight.as_ref(), self.0.eps, [0, 2].into());
+        let mut all = if self.0.relu && self.0.shortcut { vec![dy] } else { Vec::new() };
+        all.extend(self.0.pick([dx.reshape(x.shape()), dw.sum([0, 2]), flat.sum([0, 2])]));
+        all
     }
 }
 
@@ -121,10 +182,41 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn batch_norm(&self, weight: Option<&Tensor>, bias: Option<&Tensor>, eps: f64) -> BatchNormOutput {
-        let op = BatchNorm(NormKernel::new(weight, bias, eps));
-        let outputs = apply_multi(op, &present(self, weight, bias));
-        let [y, mean, variance] = <[Tensor; 3]>::try_from(outputs).expect("three outputs");
-        BatchNormOutput { y, mean: mean.detach(), variance: variance.detach() }
+        BatchNormOutput::of(NormKernel::new(weight, bias, eps), &present(self, weight, bias))
+    }
+
+    /// [`Tensor::batch_norm`] with a shortcut added and the rectifier behind it, in one pass:
+    /// `y = max(0, (x − mean) / √(variance + ε) w + b + s)`, as at the end of a residual block.
+    ///
+    /// # Shapes
+    /// As [`Tensor::batch_norm`]; `s` has the input's shape (0 without it).
+    ///
+    /// # Gradient
+    /// `ds = dy` where `y > 0`, else 0; the others are those of [`Tensor::batch_norm`] for `ds` in place of `dy`.
+    ///
+    /// # Panics
+    /// As [`Tensor::batch_norm`], and when the shortcut has another shape.
+    ///
+    /// # Examples
+    /// ```
+    /// # use talweg_tensor::Tensor;
+    /// let x = Tensor::from_slice(&[1.0f32, 10.0, 3.0, 30.0], [2, 2]);
+    /// let s = Tensor::from_slice(&[0.0f32, 3.0, 0.5, 0.0], [2, 2]);
+    /// assert_eq!(x.batch_norm_relu(None, None, Some(&s), 0.0).y.to_vec::<f32>(), [0.0, 2.0, 1.5, 1.0]);
+    /// ```
+    #[track_caller]
+    pub fn batch_norm_relu(
+        &self,
+        weight: Option<&Tensor>,
+        bias: Option<&Tensor>,
+        shortcut: Option<&Tensor>,
+        eps: f64,
+    ) -> BatchNormOutput {
+        let kernel =
+            NormKernel { relu: true, shortcut: shortcut.is_some(), ..NormKernel::new(weight, bias, eps) };
+        let mut inputs = present(self, weight, bias);
+        inputs.extend(shortcut);
+        BatchNormOutput::of(kernel, &inputs)
     }
 
     /// Batch normalisation with given statistics, as at evaluation: `y = (x − mean) / √(variance + ε) w + b`.
@@ -194,6 +286,10 @@ mod tests {
         batch_norm_plain: |x| x[0].batch_norm(None, None, 0.1).y; shapes [[3, 2, 2]];
         batch_norm_bias: |x| x[0].batch_norm(None, Some(x[1]), 0.1).y; shapes [[3, 2, 2], [2]];
         batch_norm_weight: |x| x[0].batch_norm(Some(x[1]), None, 0.1).y; shapes [[3, 2], [2]];
+        batch_norm_relu: |x| x[0].batch_norm_relu(Some(x[1]), Some(x[2]), None, 0.1).y; shapes [[3, 2, 2], [2], [2]] [[4, 3], [3], [3]];
+        batch_norm_relu_plain: |x| x[0].batch_norm_relu(None, None, None, 0.1).y; shapes [[3, 2, 2]];
+        batch_norm_relu_shortcut: |x| x[0].batch_norm_relu(Some(x[1]), Some(x[2]), Some(x[3]), 0.1).y;
+            shapes [[3, 2, 2], [2], [2], [3, 2, 2]]  refuses [[3, 2, 2], [2], [2], [3, 2]];
         batch_norm_eval: |x| x[0].batch_norm_eval(x[1], x[2], Some(x[3]), Some(x[4]), 1e-5);
             shapes [[4, 3], [3], [3], [3], [3]] [[2, 3, 2, 2], [3], [3], [3], [3]] on 0.5..2.0
              refuses [[4, 3], [2], [3], [3], [3]] [[4, 3], [3], [1], [3], [3]] [[3], [3], [3], [3], [3]];

@@ -10,15 +10,19 @@ use crate::tensor::Tensor;
 pub struct NormKernel {
     /// Whether there is a factor `w` among the inputs.
     pub weight: bool,
-    /// Whether there is a summand `b`, the last input.
+    /// Whether there is a summand `b`, after the factor.
     pub bias: bool,
     /// Added to the variance.
     pub eps: f64,
+    /// Whether the rectifier follows (batch normalisation only).
+    pub relu: bool,
+    /// Whether a tensor like `x` is added before the rectifier, the last input (batch normalisation only).
+    pub shortcut: bool,
 }
 
 impl NormKernel {
     pub(super) fn new(weight: Option<&Tensor>, bias: Option<&Tensor>, eps: f64) -> NormKernel {
-        NormKernel { weight: weight.is_some(), bias: bias.is_some(), eps }
+        NormKernel { weight: weight.is_some(), bias: bias.is_some(), eps, relu: false, shortcut: false }
     }
 
     /// The first checks of the shape rule; factor and summand must have the given shape.

@@ -27,7 +27,10 @@ pub struct Step {
 
 /// The state of one parameter: tensors by name, e.g. Adam's `m` and `v`.
 #[derive(Clone, Debug, Default)]
-pub struct Slots(Vec<(&'static str, Tensor)>);
+pub struct Slots {
+    names: Vec<&'static str>,
+    tensors: Vec<Tensor>,
+}
 
 impl Slots {
     /// No state.
@@ -37,27 +40,29 @@ impl Slots {
 
     /// Zeros like the parameter, under each name.
     pub fn zeros(param: &Tensor, names: &[&'static str]) -> Slots {
-        Slots(names.iter().map(|&name| (name, param.zeros_like())).collect())
+        Slots { names: names.to_vec(), tensors: names.iter().map(|_| param.zeros_like()).collect() }
     }
 
     /// One more tensor.
     pub fn with(mut self, name: &'static str, x: Tensor) -> Slots {
-        self.0.push((name, x));
+        self.names.push(name);
+        self.tensors.push(x);
         self
     }
 
     /// Names and tensors, in the order in which the rule made them.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, &Tensor)> {
-        self.0.iter().map(|(name, x)| (*name, x))
+        self.names.iter().copied().zip(&self.tensors)
     }
 
-    /// The tensors, to be changed in place.
-    pub fn tensors_mut(&mut self) -> Vec<&mut Tensor> {
-        self.0.iter_mut().map(|(_, x)| x).collect()
+    /// The tensors in this order, to be changed in place.
+    pub fn tensors_mut(&mut self) -> &mut [Tensor] {
+        &mut self.tensors
     }
 
     /// The tensor of a name, to be changed in place.
     pub fn get_mut(&mut self, name: &str) -> Option<&mut Tensor> {
-        self.0.iter_mut().find(|(n, _)| *n == name).map(|(_, x)| x)
+        let at = self.names.iter().position(|n| *n == name)?;
+        Some(&mut self.tensors[at])
     }
 }

@@ -255,6 +255,33 @@ fn strided_and_shared_inputs_are_inputs() {
     assert_eq!(step.why_not(), None);
 }
 
+/// Large enough to be joined: 3 chains of several kernels, with single numbers and two tensors from outside.
+#[test]
+fn elementwise_chains_are_joined_and_have_the_same_bits() {
+    for dtype in [DType::F32, DType::F64] {
+        let rng = &mut Rng::seed(5);
+        let w = Param::new(rng.normal([300, 111], 0.0, 1.0, dtype));
+        let b = Param::new(rng.normal([1, 1], 0.0, 1.0, dtype));
+        let loss = |x: &Tensor| {
+            let y = ((w.get() * 0.5 + 0.1).tanh() * x + b.get()).sigmoid() * 3.0;
+            (y.abs().sqrt() + x * 0.25).mean(..)
+        };
+        let mut step = capture(|x, _| loss(x[0]));
+        for i in 0..4 {
+            let x = rng.normal([300, 111], 0.0, 1.0, dtype);
+            let want = loss(&x);
+            let (value, grads) = (want.to_bytes(), want.backward());
+            let ran = step.run(&[&x], &mut Rng::seed(1));
+            assert_eq!(ran.loss.to_bytes(), value, "run {i}");
+            for p in [&w, &b] {
+                assert_eq!(ran.gradients.wrt(p).to_bytes(), grads.wrt(p).to_bytes(), "run {i}");
+            }
+        }
+        let Status::Replaying { calls, .. } = step.status() else { panic!("{}", step.status()) };
+        assert!(calls < 20, "{calls}");
+    }
+}
+
 /// Runs a step three times and returns why it is not replayed.
 fn refusal<F: FnMut(&[&Tensor], &mut Rng) -> Tensor>(mut step: Captured<F>) -> String {
     let x = Tensor::from_slice(&[1.0f32, 2.0], [2]);

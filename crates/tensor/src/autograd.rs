@@ -8,7 +8,6 @@ mod gradients;
 mod record;
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::dtype::DType;
@@ -18,6 +17,7 @@ use crate::tensor::Tensor;
 use gradients::add_into;
 pub use gradients::{Grad, Gradients, Leaf};
 pub use record::LeafId;
+use record::OutputGrads;
 pub(crate) use record::{History, Record};
 
 thread_local! {
@@ -105,7 +105,7 @@ pub fn grad_from(ys: &[&Tensor], dys: &[&Tensor], xs: &[&Tensor], create: Create
         })
         .collect();
     let mut found: Vec<Option<Tensor>> = vec![None; xs.len()];
-    let mut walk = Walk { front: BTreeMap::new(), take: false, graph: create == Create::Graph };
+    let mut walk = Walk { front: Vec::new(), take: false, graph: create == Create::Graph };
     let mut collect = |history: &History, dx: &Grad, shape: &Shape| {
         for (target, found) in targets.iter().zip(&mut found) {
             if target.same(history) {
@@ -168,7 +168,7 @@ impl Tensor {
             )
         };
         let mut grads = Gradients::default();
-        let mut walk = Walk { front: BTreeMap::new(), take: true, graph: false };
+        let mut walk = Walk { front: Vec::with_capacity(8), take: true, graph: false };
         let mut collect = |history: &History, dx: &Grad, shape: &Shape| {
             if let History::Leaf(id) = history {
                 grads.add(*id, dx.clone(), shape);
@@ -187,7 +187,8 @@ type Collect<'a> = dyn FnMut(&History, &Grad, &Shape) + 'a;
 
 /// The walk: records that have gradients, by number. The highest has no consumer left that was not visited.
 struct Walk {
-    front: BTreeMap<u64, (Arc<Record>, Vec<Option<Tensor>>)>,
+    /// In increasing order of the numbers: mostly few, and what arrives is mostly the highest.
+    front: Vec<(Arc<Record>, OutputGrads)>,
     take: bool,
     graph: bool,
 }
@@ -197,11 +198,17 @@ impl Walk {
         collect(&history, &dx, shape);
         let History::Step(record, output) = history else { return };
         let dx = dx.into_dense(shape);
-        let (_, dys) = self.front.entry(record.number).or_insert_with(|| {
-            let outputs = record.outputs;
-            (record, vec![None; outputs])
-        });
-        let slot = &mut dys[output as usize];
+        let below = self.front.iter().rposition(|(other, _)| other.number <= record.number);
+        let at = match below {
+            Some(at) if self.front[at].0.number == record.number => at,
+            _ => {
+                let at = below.map_or(0, |below| below + 1);
+                let dys = OutputGrads::none(record.outputs);
+                self.front.insert(at, (record, dys));
+                at
+            }
+        };
+        let slot = self.front[at].1.slot(output as usize);
         *slot = Some(match slot.take() {
             Some(old) => add_into(old, dx),
             None => dx,
@@ -210,20 +217,25 @@ impl Walk {
 
     #[track_caller]
     fn run(&mut self, collect: &mut Collect<'_>) {
-        while let Some((_, (mut record, dys))) = self.front.pop_last() {
+        while let Some((mut record, dys)) = self.front.pop() {
             let mut state = record.state(self.take);
             if self.graph {
                 state.saved = state.saved.linked(&state.parents, &record);
             }
-            let needs: Vec<bool> = state.parents.iter().map(Option::is_some).collect();
-            let dxs = record.op.vjp(&state.saved, dys, &needs);
+            let needs = |i: usize| state.parents[i].is_some();
+            let inputs = state.parents.len();
+            let dxs = match inputs {
+                1 => record.op.vjp(&state.saved, dys, &[needs(0)]),
+                2 => record.op.vjp(&state.saved, dys, &[needs(0), needs(1)]),
+                3 => record.op.vjp(&state.saved, dys, &[needs(0), needs(1), needs(2)]),
+                n => record.op.vjp(&state.saved, dys, &(0..n).map(needs).collect::<Vec<_>>()),
+            };
             assert_eq!(
                 dxs.len(),
-                needs.len(),
-                "{}: vjp gives {} gradients for {} inputs",
+                inputs,
+                "{}: vjp gives {} gradients for {inputs} inputs",
                 record.op.name(),
                 dxs.len(),
-                needs.len()
             );
             // What was saved goes before the gradients are added up, so that they find memory in the pool.
             state.saved.release();

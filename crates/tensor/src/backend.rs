@@ -241,6 +241,8 @@ pub enum Kernel {
     Embed(Layout),
     /// One optimizer step in place: outputs parameter, state..; input gradient.
     Update(Update),
+    /// Elementwise kernels one after the other, in one pass; the last one makes the result.
+    Chain(Vec<Link>),
     /// A computation defined outside this crate.
     Custom(Arc<dyn CustomKernel>),
 }
@@ -253,6 +255,24 @@ impl Kernel {
             Kernel::Unary(_) | Kernel::Slope(_) | Kernel::Binary(_) | Kernel::Affine(..) | Kernel::Update(_)
         )
     }
+}
+
+/// A kernel of a [`Kernel::Chain`]: `Unary`, `Slope`, `Binary` or `Affine`.
+#[derive(Clone, Debug)]
+pub struct Link {
+    /// The kernel.
+    pub kernel: Kernel,
+    /// What it reads; a kernel of one input reads the first.
+    pub inputs: [LinkInput; 2],
+}
+
+/// What a link of a chain reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkInput {
+    /// An input of the chain, of the result's shape or with a single element.
+    Outside(usize),
+    /// The result of an earlier link.
+    Link(usize),
 }
 
 /// The place in a generator's sequence from which a kernel draws.

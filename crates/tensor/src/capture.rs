@@ -1,6 +1,7 @@
 //! Capture and replay: a step's kernel calls, recorded once and then run again without building a graph.
 
 mod agree;
+mod fuse;
 mod plan;
 mod recorder;
 mod replay;

@@ -63,11 +63,10 @@ impl Layout {
     /// The same elements with their axes in another order: axis `i` of the result is axis `order[i]`.
     pub(crate) fn permute(&self, order: &[usize]) -> Layout {
         let (from, mut strides) = (self.strides(), [0; MAX_RANK]);
-        let sizes: Vec<usize> = order.iter().map(|&axis| self.shape.at(axis)).collect();
         for (to, &axis) in strides.iter_mut().zip(order) {
             *to = from[axis];
         }
-        Layout::strided(Shape::new(&sizes), strides, self.offset())
+        Layout::strided(self.shape.permute(order), strides, self.offset())
     }
 
     /// Elements `start`, `start + step`, .. (`size` of them) along `axis`.

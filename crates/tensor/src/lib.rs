@@ -39,7 +39,9 @@ pub mod testing;
 mod value;
 
 pub use autograd::{Create, Grad, Gradients, Leaf, LeafId, grad, grad_from, no_grad};
-pub use backend::{Backend, CustomKernel, Device, HostArray, HostArrayMut, Kernel, Out, Storage, View};
+pub use backend::{
+    Backend, CustomKernel, Device, HostArray, HostArrayMut, Kernel, Link, LinkInput, Out, Storage, View,
+};
 pub use capture::{Captured, Ran, Status, capture};
 pub use cpu::{convolution, set_convolution};
 pub use dtype::{DType, Element};

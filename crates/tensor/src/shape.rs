@@ -87,6 +87,31 @@ impl Shape {
         self
     }
 
+    /// The axes in another order: axis `i` of the result is axis `order[i]`, each once.
+    pub(crate) fn permute(mut self, order: &[usize]) -> Shape {
+        let from = self.sizes;
+        for (to, &axis) in self.sizes.iter_mut().zip(order) {
+            *to = from[axis];
+        }
+        self
+    }
+
+    /// The first `rank` axes.
+    pub(crate) fn front(mut self, rank: usize) -> Shape {
+        self.sizes[rank..].fill(0);
+        self.rank = rank as u32;
+        self
+    }
+
+    /// One more axis at the end, with an existing size.
+    #[track_caller]
+    pub(crate) fn push(mut self, size: usize) -> Shape {
+        assert!(self.rank() < MAX_RANK, "shape: {self} and an axis of {size} are more than {MAX_RANK} axes");
+        self.rank += 1;
+        let last = self.rank() - 1;
+        self.with(last, size)
+    }
+
     /// This shape without `axis`.
     pub(crate) fn without(mut self, axis: usize) -> Shape {
         let rank = self.rank();
@@ -232,6 +257,11 @@ pub struct AxisSet(u32);
 impl AxisSet {
     pub(crate) fn all(rank: usize) -> AxisSet {
         AxisSet((1 << rank) - 1)
+    }
+
+    /// The axes for which `f` holds.
+    pub(crate) fn where_true(rank: usize, f: impl Fn(usize) -> bool) -> AxisSet {
+        AxisSet((0..rank).filter(|&axis| f(axis)).fold(0, |set, axis| set | 1 << axis))
     }
 
     /// Whether the axis, counted from the front, is in the set.

@@ -57,14 +57,8 @@ impl Tensor {
 
     /// Runs a kernel, recording nothing: what `forward` of an operation calls.
     pub(crate) fn run(kernel: &Kernel, inputs: &[&Tensor], out: &Spec) -> Tensor {
-        let value = match inputs {
-            [a] => Value::run(kernel, &[&a.value], out.shape, out.dtype, out.device),
-            [a, b] => Value::run(kernel, &[&a.value, &b.value], out.shape, out.dtype, out.device),
-            _ => {
-                let values: Vec<&Value> = inputs.iter().map(|x| &x.value).collect();
-                Value::run(kernel, &values, out.shape, out.dtype, out.device)
-            }
-        };
+        let value =
+            with_values(inputs, |values| Value::run(kernel, values, out.shape, out.dtype, out.device));
         Tensor { value, history: None }
     }
 
@@ -74,26 +68,14 @@ impl Tensor {
         inputs: &[&Tensor],
         outs: [Spec; N],
     ) -> [Tensor; N] {
-        let values: Vec<&Value> = inputs.iter().map(|x| &x.value).collect();
-        let shapes = outs.map(|out| (out.shape, out.dtype));
-        let mut made = Value::run_many(kernel, &values, &shapes, outs[0].device).into_iter();
-        std::array::from_fn(|_| Tensor {
-            value: made.next().expect("one value for each output"),
-            history: None,
-        })
+        with_values(inputs, |values| Value::run_many(kernel, values, outs))
+            .map(|value| Tensor { value, history: None })
     }
 
     /// Runs an in-place kernel on this untracked tensor's numbers, or on a copy if they are shared.
     pub(crate) fn run_over(self, kernel: &Kernel, rest: &[&Tensor]) -> Tensor {
-        let value = match rest {
-            [] => self.value.run_over(kernel, &[]),
-            [b] => self.value.run_over(kernel, &[&b.value]),
-            _ => {
-                let values: Vec<&Value> = rest.iter().map(|x| &x.value).collect();
-                self.value.run_over(kernel, &values)
-            }
-        };
-        Tensor { value, history: None }
+        let value = self.value;
+        Tensor { value: with_values(rest, |values| value.run_over(kernel, values)), history: None }
     }
 
     /// The same numbers read by another layout, recording nothing.
@@ -234,6 +216,18 @@ impl Tensor {
     /// The same numbers without history: gradients stop here.
     pub fn detach(&self) -> Tensor {
         Tensor { value: self.value.clone(), history: None }
+    }
+}
+
+/// Calls `f` with the tensors' values, without an allocation for the usual numbers of inputs.
+fn with_values<R>(tensors: &[&Tensor], f: impl FnOnce(&[&Value]) -> R) -> R {
+    match tensors {
+        [] => f(&[]),
+        [a] => f(&[&a.value]),
+        [a, b] => f(&[&a.value, &b.value]),
+        [a, b, c] => f(&[&a.value, &b.value, &c.value]),
+        [a, b, c, d] => f(&[&a.value, &b.value, &c.value, &d.value]),
+        more => f(&more.iter().map(|x| &x.value).collect::<Vec<_>>()),
     }
 }
 

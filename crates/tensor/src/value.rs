@@ -11,6 +11,7 @@ use crate::dtype::DType;
 use crate::layout::Layout;
 use crate::op::Spec;
 use crate::shape::Shape;
+use crate::tensor::Tensor;
 
 /// A shared handle to an array.
 #[derive(Clone, Debug)]
@@ -132,6 +133,14 @@ impl Value {
         self.unique().is_some()
     }
 
+    /// The array as an output, of numbers of its own: shared ones are copied first.
+    fn owned(&mut self) -> Out<'_> {
+        if !self.is_unique() {
+            *self = Value::run(&Kernel::Copy, &[self], *self.shape(), self.dtype(), self.device());
+        }
+        self.unique().expect("shared values were copied above")
+    }
+
     /// Runs a kernel with one output.
     pub(crate) fn run(
         kernel: &Kernel,
@@ -142,16 +151,7 @@ impl Value {
     ) -> Value {
         let mut value = Value::fresh(shape, dtype, device);
         let out = value.unique().expect("a fresh value has one handle");
-        match inputs {
-            // The common numbers of inputs without an allocation.
-            [] => device.backend().run(kernel, &[], &mut [out]),
-            [a] => device.backend().run(kernel, &[a.view()], &mut [out]),
-            [a, b] => device.backend().run(kernel, &[a.view(), b.view()], &mut [out]),
-            _ => {
-                let views: Vec<View<'_>> = inputs.iter().map(|v| v.view()).collect();
-                device.backend().run(kernel, &views, &mut [out]);
-            }
-        }
+        with_views(inputs, |views| device.backend().run(kernel, views, &mut [out]));
         if capture::is_on() {
             let mark = capture::log(kernel, inputs, &[value.spec()]);
             value.set_mark(mark);
@@ -160,21 +160,16 @@ impl Value {
     }
 
     /// Runs a kernel with several outputs.
-    pub(crate) fn run_many(
+    pub(crate) fn run_many<const N: usize>(
         kernel: &Kernel,
         inputs: &[&Value],
-        outputs: &[(Shape, DType)],
-        device: Device,
-    ) -> Vec<Value> {
-        let mut values: Vec<Value> =
-            outputs.iter().map(|&(shape, dtype)| Value::fresh(shape, dtype, device)).collect();
-        let views: Vec<View<'_>> = inputs.iter().map(|v| v.view()).collect();
-        let mut outs: Vec<Out<'_>> =
-            values.iter_mut().map(|v| v.unique().expect("a fresh value has one handle")).collect();
-        device.backend().run(kernel, &views, &mut outs);
-        drop(outs);
+        specs: [Spec; N],
+    ) -> [Value; N] {
+        let device = specs[0].device;
+        let mut values = specs.map(|spec| Value::fresh(spec.shape, spec.dtype, device));
+        let mut outs = values.each_mut().map(|v| v.unique().expect("a fresh value has one handle"));
+        with_views(inputs, |views| device.backend().run(kernel, views, &mut outs));
         if capture::is_on() {
-            let specs: Vec<Spec> = values.iter().map(Value::spec).collect();
             let first = capture::log(kernel, inputs, &specs);
             values.iter_mut().enumerate().for_each(|(i, value)| value.set_mark(first.plus(i)));
         }
@@ -190,14 +185,7 @@ impl Value {
         if !capture::is_on()
             && let Some(out) = self.unique()
         {
-            match rest {
-                [] => device.backend().run_over(kernel, &mut [out], &[]),
-                [b] => device.backend().run_over(kernel, &mut [out], &[b.view()]),
-                _ => {
-                    let views: Vec<View<'_>> = rest.iter().map(|v| v.view()).collect();
-                    device.backend().run_over(kernel, &mut [out], &views);
-                }
-            }
+            with_views(rest, |views| device.backend().run_over(kernel, &mut [out], views));
             return self;
         }
         let (shape, dtype) = (*self.shape(), self.dtype());
@@ -206,21 +194,39 @@ impl Value {
         Value::run(kernel, &inputs, shape, dtype, device)
     }
 
-    /// Runs an in-place kernel over several values; those that are shared are copied first.
-    pub(crate) fn update(kernel: &Kernel, targets: &mut [&mut Value], inputs: &[&Value]) {
-        let Some(device) = targets.first().map(|t| t.device()) else { return };
+    /// Runs an optimizer's step over a parameter and its state; those that are shared are copied first.
+    pub(crate) fn update(kernel: &Kernel, param: &mut Value, state: &mut [Tensor], gradient: &Value) {
         if capture::is_on() {
             capture::refuse("an optimizer's update runs in it; update after the run, with its gradients");
         }
-        for target in targets.iter_mut() {
-            if !target.is_unique() {
-                let (shape, dtype) = (*target.shape(), target.dtype());
-                **target = Value::run(&Kernel::Copy, &[target], shape, dtype, device);
+        let (backend, inputs) = (param.device().backend(), [gradient.view()]);
+        let first = param.owned();
+        match state {
+            [] => backend.run_over(kernel, &mut [first], &inputs),
+            [a] => backend.run_over(kernel, &mut [first, owned(a)], &inputs),
+            [a, b] => backend.run_over(kernel, &mut [first, owned(a), owned(b)], &inputs),
+            [a, b, c] => backend.run_over(kernel, &mut [first, owned(a), owned(b), owned(c)], &inputs),
+            more => {
+                let mut outs = vec![first];
+                outs.extend(more.iter_mut().map(owned));
+                backend.run_over(kernel, &mut outs, &inputs);
             }
         }
-        let views: Vec<View<'_>> = inputs.iter().map(|v| v.view()).collect();
-        let mut outs: Vec<Out<'_>> =
-            targets.iter_mut().map(|t| t.unique().expect("shared values were copied above")).collect();
-        device.backend().run_over(kernel, &mut outs, &views);
+    }
+}
+
+fn owned(x: &mut Tensor) -> Out<'_> {
+    x.value_mut().owned()
+}
+
+/// Calls `f` with the values' views, without an allocation for the usual numbers of inputs.
+fn with_views<R>(values: &[&Value], f: impl FnOnce(&[View<'_>]) -> R) -> R {
+    match values {
+        [] => f(&[]),
+        [a] => f(&[a.view()]),
+        [a, b] => f(&[a.view(), b.view()]),
+        [a, b, c] => f(&[a.view(), b.view(), c.view()]),
+        [a, b, c, d] => f(&[a.view(), b.view(), c.view(), d.view()]),
+        more => f(&more.iter().map(|v| v.view()).collect::<Vec<_>>()),
     }
 }

@@ -65,6 +65,6 @@ impl Rule for Adagrad {
         let Adagrad { lr_decay, eps, initial: _, weight_decay } = *self;
         let rule = update_rules::Adagrad { lr: at.lr, lr_decay, weight_decay, eps, step: at.count };
         let grad = grad.to_dense(param.shape());
-        param.update(&Update::Adagrad(rule), &grad, &mut slots.tensors_mut());
+        param.update(&Update::Adagrad(rule), &grad, slots.tensors_mut());
     }
 }

@@ -111,7 +111,7 @@ fn slots(param: &Tensor, amsgrad: bool) -> Slots {
 
 fn update(rule: update_rules::Adam, param: &mut Tensor, grad: &Grad, slots: &mut Slots) {
     let grad = grad.to_dense(param.shape());
-    param.update(&Update::Adam(rule), &grad, &mut slots.tensors_mut());
+    param.update(&Update::Adam(rule), &grad, slots.tensors_mut());
 }
 
 impl Rule for Adam {

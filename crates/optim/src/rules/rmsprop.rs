@@ -76,6 +76,6 @@ impl Rule for RmsProp {
         let RmsProp { alpha, eps, momentum, centred, weight_decay } = *self;
         let rule = update_rules::RmsProp { lr: at.lr, alpha, eps, weight_decay, momentum };
         let grad = grad.to_dense(param.shape());
-        param.update(&Update::RmsProp { rule, centred }, &grad, &mut slots.tensors_mut());
+        param.update(&Update::RmsProp { rule, centred }, &grad, slots.tensors_mut());
     }
 }

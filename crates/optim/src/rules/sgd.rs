@@ -64,6 +64,6 @@ impl Rule for Sgd {
         let first = at.count == 1;
         let rule = update_rules::Sgd { lr: at.lr, momentum, dampening, nesterov, weight_decay, first };
         let grad = grad.to_dense(param.shape());
-        param.update(&Update::Sgd(rule), &grad, &mut slots.tensors_mut());
+        param.update(&Update::Sgd(rule), &grad, slots.tensors_mut());
     }
 }

@@ -70,7 +70,26 @@ pub(super) struct State {
 /// What the walk needs of an operation, whatever its number of outputs.
 pub(crate) trait Backward: Debug + Send + Sync {
     fn name(&self) -> &'static str;
-    fn vjp(&self, saved: &Saved, dys: Vec<Option<Tensor>>, needs: &[bool]) -> Vec<Option<Grad>>;
+    fn vjp(&self, saved: &Saved, dys: OutputGrads, needs: &[bool]) -> Vec<Option<Grad>>;
+}
+
+/// The gradients of an operation's outputs, as far as they have arrived. Most operations have one output.
+pub(crate) enum OutputGrads {
+    One(Option<Tensor>),
+    Several(Vec<Option<Tensor>>),
+}
+
+impl OutputGrads {
+    pub(super) fn none(outputs: usize) -> OutputGrads {
+        if outputs == 1 { OutputGrads::One(None) } else { OutputGrads::Several(vec![None; outputs]) }
+    }
+
+    pub(super) fn slot(&mut self, output: usize) -> &mut Option<Tensor> {
+        match self {
+            OutputGrads::One(dy) => dy,
+            OutputGrads::Several(dys) => &mut dys[output],
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -81,8 +100,8 @@ impl<O: Op> Backward for Single<O> {
         self.0.name()
     }
 
-    fn vjp(&self, saved: &Saved, mut dys: Vec<Option<Tensor>>, needs: &[bool]) -> Vec<Option<Grad>> {
-        let dy = dys.pop().flatten().expect("a record is visited because its output has a gradient");
+    fn vjp(&self, saved: &Saved, mut dys: OutputGrads, needs: &[bool]) -> Vec<Option<Grad>> {
+        let dy = dys.slot(0).take().expect("a record is visited because its output has a gradient");
         self.0.vjp(saved, dy, needs)
     }
 }
@@ -95,7 +114,11 @@ impl<O: MultiOp> Backward for Multi<O> {
         self.0.name()
     }
 
-    fn vjp(&self, saved: &Saved, dys: Vec<Option<Tensor>>, needs: &[bool]) -> Vec<Option<Grad>> {
+    fn vjp(&self, saved: &Saved, dys: OutputGrads, needs: &[bool]) -> Vec<Option<Grad>> {
+        let dys = match dys {
+            OutputGrads::One(dy) => vec![dy],
+            OutputGrads::Several(dys) => dys,
+        };
         self.0.vjp(saved, dys, needs)
     }
 }

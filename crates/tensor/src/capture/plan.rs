@@ -1,4 +1,5 @@
-//! From a recording to a plan: dead calls removed, values placed in memory that is used again.
+//! From a recording to a plan: dead calls removed, elementwise chains joined, values placed in memory that is used
+//! again.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -6,6 +7,7 @@ use std::sync::Arc;
 
 use crate::autograd::LeafId;
 use crate::backend::{Device, Kernel};
+use crate::capture::fuse;
 use crate::capture::recorder::{Call, Of, Operand, RecordedGrad, Recording, Source};
 use crate::dtype::DType;
 use crate::layout::Layout;
@@ -65,6 +67,7 @@ impl Program {
         let keep: Vec<u32> =
             results.iter().chain(writes.iter().map(|(_, kept)| kept)).map(|kept| kept.0).collect();
         remove_dead(&mut calls, made.len(), &keep);
+        fuse::chains(&mut calls, &made, &keep);
         let lives = Lives::of(&calls, made.len(), &keep);
         let over: Vec<bool> =
             calls.iter().enumerate().map(|(i, call)| lives.overwrites(i, call, &made)).collect();

@@ -57,9 +57,8 @@ impl Plan {
             self.slots = self.program.memory();
             *results = Results::default();
         }
-        self.program.prepare(results);
         let (program, slots) = (&mut self.program, &mut self.slots);
-        results.each(|k, x| mem::swap(memory(x), &mut slots[program.results[k].0 as usize]));
+        program.lend(results, slots);
         for &(step, offset) in &program.random {
             if let Some(place) = program.steps[step].kernel.random_place() {
                 (*place.seed, *place.stream) = (rng.seed, rng.stream);
@@ -129,17 +128,23 @@ impl Program {
         slots
     }
 
-    /// Makes sure that every result is a tensor of its form that nobody else sees: what the program still holds of
-    /// the last run keeps its numbers.
-    fn prepare(&self, results: &mut Results) {
+    /// Puts the results' memory into their slots. A result that somebody else sees keeps its numbers: what takes its
+    /// place has new memory.
+    fn lend(&self, results: &mut Results, slots: &mut [Storage]) {
         if !results.fits(self.outputs, &self.gradients) {
             results.reset(self.outputs, &self.gradients);
         }
         results.each(|k, x| {
-            let spec = &self.results[k].1;
-            if x.is_tracked() || !x.value().is(spec) || !x.value_mut().is_unique() {
-                *x = Tensor::from_parts(Value::fresh(spec.shape, spec.dtype, spec.device), None);
+            let (slot, spec) = &self.results[k];
+            let slot = &mut slots[*slot as usize];
+            if !x.is_tracked()
+                && x.value().is(spec)
+                && let Some(own) = x.value_mut().storage_mut()
+            {
+                return mem::swap(own, slot);
             }
+            *x = Tensor::from_parts(Value::fresh(spec.shape, spec.dtype, spec.device), None);
+            mem::swap(memory(x), slot);
         });
     }
 }
@@ -147,7 +152,12 @@ impl Program {
 impl Step {
     fn run(&self, slots: &mut [Storage], sources: &[Value]) {
         match &self.outputs[..] {
-            [a] => self.run_into([a], slots, sources),
+            [to] => {
+                let mut memory = mem::take(&mut slots[to.slot as usize]);
+                let out = Out { storage: &mut memory, shape: to.shape, dtype: to.dtype };
+                self.read_and_call(&mut [out], slots, sources);
+                slots[to.slot as usize] = memory;
+            }
             [a, b] => self.run_into([a, b], slots, sources),
             [a, b, c] => self.run_into([a, b, c], slots, sources),
             [a, b, c, d] => self.run_into([a, b, c, d], slots, sources),
@@ -163,20 +173,25 @@ impl Step {
             shape: to.shape,
             dtype: to.dtype,
         });
-        match &self.inputs[..] {
-            [] => self.call(&[], &mut outs),
-            [a] => self.call(&[a.view(slots, sources)], &mut outs),
-            [a, b] => self.call(&[a, b].map(|x| x.view(slots, sources)), &mut outs),
-            [a, b, c] => self.call(&[a, b, c].map(|x| x.view(slots, sources)), &mut outs),
-            [a, b, c, d] => self.call(&[a, b, c, d].map(|x| x.view(slots, sources)), &mut outs),
-            [a, b, c, d, e] => self.call(&[a, b, c, d, e].map(|x| x.view(slots, sources)), &mut outs),
-            more => {
-                let views: Vec<View<'_>> = more.iter().map(|x| x.view(slots, sources)).collect();
-                self.call(&views, &mut outs);
-            }
-        }
+        self.read_and_call(&mut outs, slots, sources);
         for (to, memory) in to.iter().zip(memory) {
             slots[to.slot as usize] = memory;
+        }
+    }
+
+    #[inline(always)]
+    fn read_and_call(&self, outs: &mut [Out<'_>], slots: &[Storage], sources: &[Value]) {
+        match &self.inputs[..] {
+            [] => self.call(&[], outs),
+            [a] => self.call(&[a.view(slots, sources)], outs),
+            [a, b] => self.call(&[a.view(slots, sources), b.view(slots, sources)], outs),
+            [a, b, c] => {
+                self.call(&[a.view(slots, sources), b.view(slots, sources), c.view(slots, sources)], outs)
+            }
+            [a, b, c, d] => self.call(&[a, b, c, d].map(|x| x.view(slots, sources)), outs),
+            [a, b, c, d, e] => self.call(&[a, b, c, d, e].map(|x| x.view(slots, sources)), outs),
+            [a, b, c, d, e, f] => self.call(&[a, b, c, d, e, f].map(|x| x.view(slots, sources)), outs),
+            more => self.call(&more.iter().map(|x| x.view(slots, sources)).collect::<Vec<_>>(), outs),
         }
     }
 

@@ -15,11 +15,13 @@ pub(super) fn gather(x: &View<'_>, out: &mut Buffer) {
 }
 
 fn gather_into<T: Pod>(x: &View<'_>, out: &mut [T]) {
-    let (shape, strides) = (x.layout.shape(), x.layout.strides());
     let src = super::host(x.storage).as_slice::<T>();
     match x.layout.contiguous() {
         Some(start) => out.copy_from_slice(&src[start..start + out.len()]),
-        None => strided::copy(&shape.to_vec(), &strides[..shape.rank()], x.layout.offset(), src, out),
+        None => {
+            let (shape, strides) = (x.layout.shape(), x.layout.strides());
+            strided::copy(&shape.to_vec(), &strides[..shape.rank()], x.layout.offset(), src, out);
+        }
     }
 }
 

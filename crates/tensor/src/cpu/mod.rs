@@ -2,6 +2,7 @@
 
 mod attention;
 mod binary_cross_entropy;
+mod chain;
 mod conv2d;
 mod copy;
 mod cross_entropy;
@@ -150,6 +151,7 @@ impl Backend for Cpu {
             Kernel::ScatterRows => index::scatter_rows(&inputs[0], &inputs[1], out),
             Kernel::Gather(axis) => index::gather(*axis, &inputs[0], &inputs[1], out),
             Kernel::ScatterAdd(axis) => index::scatter_add(*axis, &inputs[0], &inputs[1], out),
+            Kernel::Chain(links) => chain::chain(links, inputs, out),
             Kernel::Update(_) => unreachable!("updates run in place"),
             Kernel::Custom(custom) => run_custom(custom.as_ref(), inputs, outputs),
         }

@@ -43,10 +43,11 @@ impl Form {
         };
         // Axes of size 1 may count as reduced or not, as it suits.
         let real = |axis: usize| shape.at(axis) != 1;
-        let reduced: Vec<usize> = (0..shape.rank()).filter(|&a| axes.contains(a) && real(a)).collect();
-        let (Some(&first), Some(&last)) = (reduced.first(), reduced.last()) else {
+        let mut reduced = (0..shape.rank()).filter(|&a| axes.contains(a) && real(a));
+        let Some(first) = reduced.next() else {
             return Form { order: None, sizes: [shape.numel(), 1, 1] };
         };
+        let last = reduced.next_back().unwrap_or(first);
         let neighbours = (first..=last).all(|a| axes.contains(a) || !real(a));
         if neighbours {
             let sizes = [size(&|a| a < first), size(&|a| (first..=last).contains(&a)), size(&|a| a > last)];

@@ -47,6 +47,14 @@ impl Op for Linear {
 
     fn vjp(&self, saved: &Saved, dy: Tensor, needs: &[bool]) -> Vec<Option<Grad>> {
         let (x, w) = (saved.input(0), saved.input(1));
+        if x.rank() == 2 && !(x.is_tracked() || w.is_tracked() || dy.is_tracked()) {
+            let product =
+                |a: &Tensor, b: &Tensor, like: &Tensor| Tensor::run(&Kernel::MatMul, &[a, b], &like.spec());
+            let dx = needs[0].then(|| product(&dy, w, x).into());
+            let dw = needs[1].then(|| product(&dy.with_layout(dy.layout().permute(&[1, 0])), x, w).into());
+            let db = needs.get(2).map(|&needed| needed.then_some(dy.into()));
+            return [Some(dx), Some(dw), db].into_iter().flatten().collect();
+        }
         let rows = |x: &Tensor| {
             let last = x.size(-1);
             if x.rank() == 2 { x.clone() } else { x.reshape([x.numel() / last.max(1), last]) }

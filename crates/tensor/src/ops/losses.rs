@@ -1,7 +1,11 @@
 //! Losses made of other operations, and what becomes of the losses of a batch.
 
-use crate::op::OpError;
+use crate::autograd::Grad;
+use crate::backend::Kernel;
+use crate::op::{Op, OpError, Saved, Spec, apply, check};
 use crate::ops::cross_entropy::{check_target, check_weight, kept, no_such_class};
+use crate::ops::{Binary, Reduce, Unary};
+use crate::shape::AxisSet;
 use crate::tensor::Tensor;
 
 /// What becomes of the losses of the elements or rows of a batch.
@@ -36,6 +40,57 @@ pub struct NllLossOptions {
     pub ignore_index: Option<i64>,
     /// What becomes of the losses of the rows.
     pub reduction: Reduction,
+}
+
+/// The squared error, as one operation: on small networks each operation costs more than its arithmetic.
+#[derive(Debug)]
+struct SquaredError(Reduction);
+
+impl SquaredError {
+    /// The derivative of the loss by each squared difference.
+    fn share(&self, elements: usize) -> f64 {
+        if self.0 == Reduction::Mean { 1.0 / elements as f64 } else { 1.0 }
+    }
+}
+
+impl Op for SquaredError {
+    fn name(&self) -> &'static str {
+        "mse_loss"
+    }
+
+    fn infer(&self, inputs: &[Spec]) -> Result<Spec, OpError> {
+        check::float("mse_loss", &inputs[0])?;
+        check::alike("mse_loss", inputs)?;
+        Ok(if self.0 == Reduction::None { inputs[0] } else { inputs[0].with_shape([]) })
+    }
+
+    fn forward(&self, inputs: &[&Tensor], out: &Spec, saved: &mut Saved) -> Tensor {
+        saved.keep_input(0, inputs[0]);
+        saved.keep_input(1, inputs[1]);
+        let spec = inputs[0].spec();
+        let difference = Tensor::run(&Kernel::Binary(Binary::Sub), inputs, &spec);
+        saved.keep(&difference);
+        let squares = Tensor::run(&Kernel::Unary(Unary::Square), &[&difference], &spec);
+        let kind = match self.0 {
+            Reduction::Mean => Reduce::Mean,
+            Reduction::Sum => Reduce::Sum,
+            Reduction::None => return squares,
+        };
+        Tensor::run(&Kernel::Reduce(kind, AxisSet::all(spec.shape.rank())), &[&squares], out)
+    }
+
+    fn vjp(&self, saved: &Saved, dy: Tensor, needs: &[bool]) -> Vec<Option<Grad>> {
+        let (x, target, difference) = (saved.input(0), saved.input(1), saved.value(0));
+        let factor = 2.0 * self.share(x.numel());
+        let dx = if dy.is_tracked() || x.is_tracked() || target.is_tracked() {
+            (x - target) * (dy * factor)
+        } else {
+            let dy = dy.run_over(&Kernel::Affine(factor, 0.0), &[]);
+            Tensor::run(&Kernel::Binary(Binary::Mul), &[difference, &dy], &x.spec())
+        };
+        let dtarget = needs[1].then(|| (-&dx).into());
+        vec![needs[0].then(|| dx.into()), dtarget]
+    }
 }
 
 /// Losses compare numbers one by one: predictions `[n, 1]` beside targets `[n]` would broadcast to `[n, n]`.
@@ -77,7 +132,7 @@ impl Tensor {
     #[track_caller]
     pub fn mse_loss(&self, target: &Tensor, reduction: Reduction) -> Tensor {
         assert_same_shape("mse_loss", self, target);
-        reduction.apply(&(self - target).square())
+        apply(SquaredError(reduction), &[self, target])
     }
 
     /// The negative log-likelihood of class numbers, `loss = −w[target] x[target]` for each row of log-probabilities,

@@ -45,13 +45,11 @@ impl Op for MatMul {
                 a.shape, b.shape
             )));
         }
-        let lead = |s: &Spec| crate::shape::Shape::new(&s.shape.to_vec()[..s.shape.rank() - 2]);
+        let lead = |s: &Spec| s.shape.front(s.shape.rank() - 2);
         let batch = lead(a).broadcast(&lead(b)).ok_or_else(|| {
             OpError::new(format!("matmul: batches do not broadcast, {} x {}", a.shape, b.shape))
         })?;
-        let mut sizes = batch.to_vec();
-        sizes.extend([m, n]);
-        Ok(a.with_shape(sizes))
+        Ok(a.with_shape(batch.push(m).push(n)))
     }
 
     fn forward(&self, inputs: &[&Tensor], out: &Spec, saved: &mut Saved) -> Tensor {

@@ -158,6 +158,10 @@ impl Tensor {
     pub(crate) fn sum_to(&self, shape: &Shape) -> Tensor {
         let lead = self.rank() - shape.rank();
         let summed = |axis: usize| axis < lead || (shape.at(axis - lead) == 1 && self.shape().at(axis) != 1);
+        if !self.is_tracked() {
+            let axes = AxisSet::where_true(self.rank(), summed);
+            return Tensor::run(&Kernel::Reduce(Reduce::Sum, axes), &[self], &self.spec().with_shape(shape));
+        }
         let axes: Vec<isize> = (0..self.rank()).filter(|&a| summed(a)).map(|a| a as isize).collect();
         self.reduce(Reduce::Sum, axes.as_slice(), true).reshape(shape)
     }

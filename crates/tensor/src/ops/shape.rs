@@ -50,9 +50,8 @@ impl Op for Permute {
 
     fn infer(&self, inputs: &[Spec]) -> Result<Spec, OpError> {
         let x = &inputs[0];
-        let mut sorted = self.0.clone();
-        sorted.sort_unstable();
-        if !sorted.iter().copied().eq(0..x.shape.rank()) {
+        let named = self.0.iter().fold(0u64, |set, &axis| set | 1 << axis.min(63));
+        if self.0.len() != x.shape.rank() || named != (1 << x.shape.rank()) - 1 {
             return Err(OpError::new(format!(
                 "permute: {:?} does not name each axis of {} once; give the {} axes in their new order",
                 self.0,
@@ -60,8 +59,7 @@ impl Op for Permute {
                 x.shape.rank()
             )));
         }
-        let sizes: Vec<usize> = self.0.iter().map(|&axis| x.shape.at(axis)).collect();
-        Ok(x.with_shape(sizes))
+        Ok(x.with_shape(x.shape.permute(&self.0)))
     }
 
     fn forward(&self, inputs: &[&Tensor], _: &Spec, _: &mut Saved) -> Tensor {

@@ -65,7 +65,7 @@ impl Tensor {
     /// assert_eq!(w.to_vec::<f32>(), [0.5, 2.5]);
     /// ```
     #[track_caller]
-    pub fn update(&mut self, step: &Update, gradient: &Tensor, state: &mut [&mut Tensor]) {
+    pub fn update(&mut self, step: &Update, gradient: &Tensor, state: &mut [Tensor]) {
         assert!(
             !self.is_tracked(),
             "update: the tensor {} is tracked; update a Param, or detach()",
@@ -78,7 +78,7 @@ impl Tensor {
             state.len()
         );
         let spec = self.spec();
-        for other in std::iter::once(gradient).chain(state.iter().map(|s| &**s)) {
+        for other in std::iter::once(gradient).chain(state.iter()) {
             assert!(
                 other.spec() == spec,
                 "update: gradient and state must be {} {} as the parameter, got {} {}",
@@ -88,10 +88,7 @@ impl Tensor {
                 other.shape()
             );
         }
-        let mut targets: Vec<&mut Value> = Vec::with_capacity(1 + state.len());
-        targets.push(self.value_mut());
-        targets.extend(state.iter_mut().map(|s| s.value_mut()));
-        Value::update(&Kernel::Update(*step), &mut targets, &[gradient.value()]);
+        Value::update(&Kernel::Update(*step), self.value_mut(), state, gradient.value());
     }
 }
 

@@ -47,9 +47,11 @@ impl Op for Linear {
 
     fn vjp(&self, saved: &Saved, dy: Tensor, needs: &[bool]) -> Vec<Option<Grad>> {
         let (x, w) = (saved.input(0), saved.input(1));
+        // Straight to the kernel: around the products of a small layer, operations would cost more than these.
         if x.rank() == 2 && !(x.is_tracked() || w.is_tracked() || dy.is_tracked()) {
-            let product =
-                |a: &Tensor, b: &Tensor, like: &Tensor| Tensor::run(&Kernel::MatMul, &[a, b], &like.spec());
+            let product = |a: &Tensor, b: &Tensor, like: &Tensor| {
+                Tensor::run(&Kernel::MatMul(self.0), &[a, b], &like.spec())
+            };
             let dx = needs[0].then(|| product(&dy, w, x).into());
             let dw = needs[1].then(|| product(&dy.with_layout(dy.layout().permute(&[1, 0])), x, w).into());
             let db = needs.get(2).map(|&needed| needed.then_some(dy.into()));

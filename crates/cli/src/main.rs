@@ -19,6 +19,7 @@ use std::process::ExitCode;
 use std::sync::Mutex;
 
 use error::CliError;
+use talweg::tensor::ConvAlgorithm;
 
 /// What a panic said and where, noted by the hook for the report.
 static PANIC: Mutex<Option<String>> = Mutex::new(None);
@@ -47,9 +48,26 @@ fn main() -> ExitCode {
 
 fn run() -> Result<(), CliError> {
     let command = arguments::parse()?;
+    check_environment()?;
     let mut out = io::stdout().lock();
     commands::run(command, &mut out)?;
     out.flush().map_err(CliError::Output)
+}
+
+/// Refuses what the library would stop for in the middle of the work.
+fn check_environment() -> Result<(), CliError> {
+    let Some(asked) = std::env::var_os("TALWEG_CONV").filter(|asked| !asked.is_empty()) else {
+        return Ok(());
+    };
+    match asked.to_str().and_then(ConvAlgorithm::from_name) {
+        Some(_) => Ok(()),
+        None => {
+            let names = ConvAlgorithm::ALL.map(ConvAlgorithm::name).join(", ");
+            Err(CliError::Call(format!(
+                "the environment variable TALWEG_CONV is {asked:?}, but convolutions are computed by one of {names}"
+            )))
+        }
+    }
 }
 
 fn report(error: &CliError) -> ExitCode {

@@ -8,7 +8,7 @@ use talweg::data::transforms::{RandomFlip, RandomShift};
 use talweg::data::{DataLoader, Dataset, Examples};
 use talweg::nn::{self, Penalty};
 use talweg::optim::{Adagrad, Adam, AdamW, Clip, OneCycle, RmsProp, Rule, Schedule, Sgd};
-use talweg::tensor::{Rng, Tensor};
+use talweg::tensor::{Precision, Rng, Tensor};
 use talweg::train::callbacks::Progress;
 use talweg::train::{EarlyStopping, Monitor, Report, Scores, Trainer, evaluate};
 
@@ -70,6 +70,11 @@ impl Session {
             .epochs(options.epochs.or(needed).unwrap_or(1))
             .seed(options.seed)
             .interrupt(interrupt)
+            .capture(options.capture)
+            .precision(match options.precision {
+                train::Precision::F32 => Precision::Full,
+                train::Precision::Bf16 => Precision::Bf16,
+            })
             .run_dir(folder);
         if let Some(changed) = changed {
             trainer = trainer.callback(changed);

@@ -41,6 +41,22 @@ fn ended(status: i32, arguments: &[&str]) -> String {
     message
 }
 
+/// The environment is looked at before any work begins.
+#[test]
+fn an_unknown_algorithm_in_the_environment_is_refused() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_talweg"));
+    let output = command.args(["check", "examples/configs/iris.toml"]).current_dir(repository());
+    let output = output.env("TALWEG_CONV", "winograd").output().expect("the program starts");
+    assert_eq!(output.status.code(), Some(2));
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        message.contains(
+            "TALWEG_CONV is \"winograd\", but convolutions are computed by one of auto, f4, f2, direct"
+        ),
+        "{message}"
+    );
+}
+
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }

@@ -63,16 +63,38 @@ use replay::Plan;
 ///   numbers other than from its generator;
 /// - the two recordings differ.
 pub fn capture<O: Into<Vec<Tensor>>, F: FnMut(&[&Tensor], &mut Rng) -> O>(step: F) -> Captured<F> {
-    Captured { step, shapes: Vec::new(), results: Results::default(), runs: 0 }
+    Captured { step, recordings: Recordings::new() }
 }
 
 /// A step that replays itself, made by [`capture`].
 pub struct Captured<F> {
     step: F,
+    recordings: Recordings,
+}
+
+/// The recordings of a step that is given anew at each run, for programs that cannot keep it beside what it borrows,
+/// such as a trainer that owns the model. See [`capture`] for what a step may be.
+///
+/// # Examples
+/// ```
+/// # use talweg_tensor::{Param, Recordings, Reduction, Rng, Tensor};
+/// let w = Param::new(Tensor::from_slice(&[3.0f32], [1]));
+/// let (mut recordings, rng) = (Recordings::new(), &mut Rng::seed(1));
+/// let x = Tensor::from_slice(&[1.0f32, 2.0], [2]);
+/// for _ in 0..5 {
+///     let run = recordings.run(&[&x], rng, |inputs, _| (inputs[0] * w.get()).square().sum(..));
+///     assert_eq!((run.loss.item(), run.gradients.wrt(&w).item()), (45.0, 30.0));
+/// }
+/// assert_eq!(recordings.why_not(), None);
+/// ```
+#[derive(Default)]
+pub struct Recordings {
     /// What is known of each list of input shapes.
     shapes: Vec<Known>,
     results: Results,
     runs: u64,
+    /// Why no step is recorded at all, if that was asked for.
+    off: Option<&'static str>,
 }
 
 /// What one run computed. A clone of a tensor keeps its numbers; the originals change at the next run.
@@ -114,6 +136,9 @@ impl Display for Status<'_> {
     }
 }
 
+/// A step: outputs, the loss first, from inputs and a generator.
+type Step<'a> = dyn FnMut(&[&Tensor], &mut Rng) -> Vec<Tensor> + 'a;
+
 /// Plans for more lists of shapes are not kept: the one unused longest goes.
 const MOST_SHAPES: usize = 8;
 
@@ -144,22 +169,72 @@ impl<O: Into<Vec<Tensor>>, F: FnMut(&[&Tensor], &mut Rng) -> O> Captured<F> {
     /// When an input is tracked, the step returns no tensor, or its first is not a tracked loss of one element.
     #[track_caller]
     pub fn run(&mut self, inputs: &[&Tensor], rng: &mut Rng) -> Ran<'_> {
+        self.recordings.run(inputs, rng, &mut self.step)
+    }
+}
+
+impl<F> Captured<F> {
+    /// How the step runs with the shapes of the last run.
+    pub fn status(&self) -> Status<'_> {
+        self.recordings.status()
+    }
+
+    /// Why runs with the last run's shapes are not replayed; `None` when they are, or will be after another recording.
+    pub fn why_not(&self) -> Option<&str> {
+        self.recordings.why_not()
+    }
+}
+
+impl<F> Debug for Captured<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Captured").field("status", &self.status()).finish_non_exhaustive()
+    }
+}
+
+impl Recordings {
+    /// Nothing is recorded yet.
+    pub fn new() -> Recordings {
+        Recordings::default()
+    }
+
+    /// Records nothing: every step runs as it is.
+    pub fn off() -> Recordings {
+        Recordings { off: Some("capture is switched off"), ..Recordings::default() }
+    }
+
+    /// Runs a step and its backward pass, or replays what it did. Strided inputs are made dense first.
+    ///
+    /// # Panics
+    /// As [`Captured::run`].
+    #[track_caller]
+    pub fn run<O: Into<Vec<Tensor>>>(
+        &mut self,
+        inputs: &[&Tensor],
+        rng: &mut Rng,
+        mut step: impl FnMut(&[&Tensor], &mut Rng) -> O,
+    ) -> Ran<'_> {
+        let step = &mut |inputs: &[&Tensor], rng: &mut Rng| step(inputs, rng).into();
         for (i, x) in inputs.iter().enumerate() {
             assert!(!x.is_tracked(), "capture: input {i} {} is tracked; detach() it", x.shape());
         }
         if inputs.iter().all(|x| x.layout().is_dense()) {
-            self.run_dense(inputs, rng);
+            self.run_dense(inputs, rng, step);
         } else {
             let dense = |x: &&Tensor| Tensor::run(&Kernel::Copy, &[x], &x.spec());
             let inputs: Vec<Tensor> = inputs.iter().map(dense).collect();
-            self.run_dense(&inputs.iter().collect::<Vec<_>>(), rng);
+            self.run_dense(&inputs.iter().collect::<Vec<_>>(), rng, step);
         }
         let Results { outputs, gradients } = &mut self.results;
         Ran { loss: &outputs[0], outputs, gradients }
     }
 
     #[track_caller]
-    fn run_dense(&mut self, inputs: &[&Tensor], rng: &mut Rng) {
+    fn run_dense(&mut self, inputs: &[&Tensor], rng: &mut Rng, step: &mut Step<'_>) {
+        if self.off.is_some() {
+            self.results = Results::default();
+            self.results = Results::of(step(inputs, rng));
+            return;
+        }
         let at = self.find(inputs);
         let known = &mut self.shapes[at];
         (known.used, self.runs) = (self.runs, self.runs + 1);
@@ -173,8 +248,7 @@ impl<O: Into<Vec<Tensor>>, F: FnMut(&[&Tensor], &mut Rng) -> O> Captured<F> {
         }
         // The memory of the last results can serve this run.
         self.results = Results::default();
-        let step = &mut self.step;
-        let mut eager = |inputs: &[&Tensor], rng: &mut Rng| Results::of(step(inputs, rng).into());
+        let mut eager = |inputs: &[&Tensor], rng: &mut Rng| Results::of(step(inputs, rng));
         if inside || matches!(known.state, State::Eager(_)) {
             self.results = eager(inputs, rng);
             return;
@@ -212,9 +286,12 @@ impl<O: Into<Vec<Tensor>>, F: FnMut(&[&Tensor], &mut Rng) -> O> Captured<F> {
     }
 }
 
-impl<F> Captured<F> {
+impl Recordings {
     /// How the step runs with the shapes of the last run.
     pub fn status(&self) -> Status<'_> {
+        if let Some(reason) = self.off {
+            return Status::Eager(reason);
+        }
         let last = self.shapes.iter().find(|known| known.used + 1 == self.runs);
         match last.map(|known| &known.state) {
             None | Some(State::New | State::Recorded(_)) => Status::Recording,
@@ -234,9 +311,9 @@ impl<F> Captured<F> {
     }
 }
 
-impl<F> Debug for Captured<F> {
+impl Debug for Recordings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Captured").field("status", &self.status()).finish_non_exhaustive()
+        f.debug_struct("Recordings").field("status", &self.status()).finish_non_exhaustive()
     }
 }
 

@@ -32,6 +32,7 @@ mod layout;
 mod op;
 mod ops;
 mod param;
+mod precision;
 mod random;
 mod shape;
 mod tensor;
@@ -42,7 +43,7 @@ pub use autograd::{Create, Grad, Gradients, Leaf, LeafId, grad, grad_from, no_gr
 pub use backend::{
     Backend, CustomKernel, Device, HostArray, HostArrayMut, Kernel, Link, LinkInput, Out, Storage, View,
 };
-pub use capture::{Captured, Ran, Status, capture};
+pub use capture::{Captured, Ran, Recordings, Status, capture};
 pub use cpu::{convolution, set_convolution};
 pub use dtype::{DType, Element};
 pub use layout::Layout;
@@ -51,15 +52,17 @@ pub use ops::{
     ArgReduce, AttentionDropout, AttentionKernel, AttentionOptions, BatchNormOutput, Binary,
     BinaryCrossEntropyOptions, BinaryCrossEntropyWithLogitsOptions, Compare, Conv2dOptions,
     CrossEntropyKernel, CrossEntropyOptions, LstmOutput, NllLossOptions, NormKernel, Pool2dOptions,
-    RecurrentWeights, Reduce, Reduction, Unary, Update, mixed_precision, with_precision,
+    RecurrentWeights, Reduce, Reduction, Unary, Update,
 };
 pub use param::{Buffer, Param};
+pub use precision::{mixed_precision, with_precision};
 pub use random::{Distribution, Draw, Rng};
 pub use shape::{Axes, AxisSet, MAX_RANK, Shape};
 pub use tensor::Tensor;
 
 pub use talweg_kernels::Bf16;
 pub use talweg_kernels::gemm::Precision;
+pub use talweg_kernels::peak;
 pub use talweg_kernels::update as update_rules;
 
 pub use talweg_kernels::conv::Algorithm as ConvAlgorithm;

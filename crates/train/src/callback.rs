@@ -47,6 +47,8 @@ pub enum Event<'a> {
     Saved(&'a Path),
     /// Something that the user should know, e.g. a parameter without gradient.
     Warning(&'a str),
+    /// Something that may interest the user, e.g. whether steps are replayed from a recording.
+    Note(&'a str),
     /// The run is over.
     End(&'a Report),
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use talweg_data::{Batch, Collate, DataLoader, Dataset};
 use talweg_nn::{Layer, Load, Mode};
 use talweg_optim::Optimizer;
-use talweg_tensor::{Rng, Tensor};
+use talweg_tensor::{Recordings, Rng, Status, Tensor, with_precision};
 
 use crate::callback::{Event, Flow, Run};
 use crate::checkpoint::{Checkpoint, write_atomic};
@@ -66,6 +66,9 @@ where
 struct Fit<'a, M> {
     trainer: &'a mut Trainer<M>,
     optimizer: Optimizer,
+    recordings: Recordings,
+    /// How steps run, as last told.
+    told: Option<String>,
     state: RunState,
     /// The best weights, if early stopping keeps them.
     best: Vec<(String, Tensor)>,
@@ -93,9 +96,20 @@ impl<'a, M: Layer> Fit<'a, M> {
             None => None,
         };
         let now = Instant::now();
-        let (best, asked_to_stop) = (Vec::new(), false);
-        let mut fit =
-            Fit { trainer, optimizer, state, best, dir, batches, started: now, saved: now, asked_to_stop };
+        let recordings = if trainer.capture { Recordings::new() } else { Recordings::off() };
+        let mut fit = Fit {
+            trainer,
+            optimizer,
+            recordings,
+            told: None,
+            state,
+            best: Vec::new(),
+            dir,
+            batches,
+            started: now,
+            saved: now,
+            asked_to_stop: false,
+        };
         if resume {
             fit.load()?;
         } else {
@@ -195,15 +209,18 @@ impl<'a, M: Layer> Fit<'a, M> {
     /// One step of gradient descent: forward pass, loss, backward pass, update.
     fn step(&mut self, x: &Tensor, y: &Tensor) -> Result<(), TrainError> {
         let mut rng = self.state.rng();
-        let prediction = self.trainer.model.forward(x, &mut Mode::Train(&mut rng));
-        let mut loss = self.trainer.loss.forward(&prediction, y);
-        let data_loss = loss.item();
-        if let Some(penalty) = &self.trainer.penalty
-            && let Some(amount) = penalty.forward(&self.trainer.model.params())
-        {
-            loss = loss + amount;
-        }
-        let total = loss.item();
+        let Trainer { model, loss, penalty, precision, .. } = &*self.trainer;
+        let ran = self.recordings.run(&[x, y], &mut rng, |inputs, rng| {
+            let forward = || model.forward(inputs[0], &mut Mode::Train(rng));
+            let prediction = with_precision(*precision, forward);
+            let data_loss = loss.forward(&prediction, inputs[1]);
+            match penalty.as_ref().and_then(|penalty| penalty.forward(&model.params())) {
+                Some(amount) => vec![&data_loss + amount, prediction, data_loss],
+                None => vec![data_loss, prediction],
+            }
+        });
+        let total = ran.loss.item();
+        let data_loss = ran.outputs.get(2).map_or(total, Tensor::item);
         let step = self.state.step + 1;
         if !total.is_finite() {
             let lr = self.optimizer.schedule().at(self.state.step);
@@ -215,11 +232,11 @@ impl<'a, M: Layer> Fit<'a, M> {
             };
             return Err(TrainError::Diverged { step, epoch: self.state.epoch + 1, loss: total, lr, kept });
         }
-        let report = self.optimizer.step_mut(&mut loss.backward());
+        let report = self.optimizer.step_mut(ran.gradients);
         self.state.set_rng(&rng);
         (self.state.step, self.state.lr) = (step, report.lr);
         self.state.position += 1;
-        self.state.sums.add(&self.trainer.metrics, data_loss, &prediction, y);
+        self.state.sums.add(&self.trainer.metrics, data_loss, &ran.outputs[1], y);
         for name in report.without_gradient {
             let text = format!(
                 "the parameter {name} got no gradient: it took no part in the loss, or its gradient was cut on the way"
@@ -232,8 +249,27 @@ impl<'a, M: Layer> Fit<'a, M> {
         {
             self.state.metrics_bytes += dir.log(&StepRecord { step, loss: data_loss, lr: report.lr })?;
         }
+        self.tell_how();
         self.tell(&Event::Step { loss: data_loss, lr: report.lr });
         Ok(())
+    }
+
+    /// Says once whether steps are replayed, and again if that changes.
+    fn tell_how(&mut self) {
+        let status = self.recordings.status();
+        let known = match (&status, &self.told) {
+            (Status::Recording, _) => true,
+            // Batches of other sizes are replayed in other numbers of calls.
+            (Status::Replaying { .. }, Some(told)) => told.is_empty(),
+            (Status::Eager(reason), Some(told)) => told == reason,
+            (_, None) => false,
+        };
+        if !known {
+            let reason = if let Status::Eager(reason) = status { reason.to_owned() } else { String::new() };
+            let text = status.to_string();
+            self.told = Some(reason);
+            self.tell(&Event::Note(&text));
+        }
     }
 
     /// Validates, decides whether the run goes on, and writes the epoch down.

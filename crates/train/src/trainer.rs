@@ -8,6 +8,7 @@ use std::time::Duration;
 use talweg_data::{Batch, Collate, DataLoader, Dataset};
 use talweg_nn::{Layer, Loss, Penalty};
 use talweg_optim::{Clip, Rule, Schedule, Sgd};
+use talweg_tensor::Precision;
 
 use crate::callback::Callback;
 use crate::error::TrainError;
@@ -59,6 +60,8 @@ pub struct Trainer<M> {
     pub(crate) save_interval: Duration,
     pub(crate) log_steps: Option<u64>,
     pub(crate) interrupt: Option<Arc<AtomicBool>>,
+    pub(crate) capture: bool,
+    pub(crate) precision: Precision,
 }
 
 impl<M: Layer> Trainer<M> {
@@ -91,6 +94,8 @@ impl<M: Layer> Trainer<M> {
             save_interval: Duration::from_secs(30),
             log_steps: None,
             interrupt: None,
+            capture: true,
+            precision: Precision::Full,
         }
     }
 
@@ -215,6 +220,24 @@ impl<M: Layer> Trainer<M> {
     /// Ctrl-C.
     pub fn interrupt(mut self, flag: Arc<AtomicBool>) -> Trainer<M> {
         self.interrupt = Some(flag);
+        self
+    }
+
+    /// Whether steps are recorded and replayed where they allow it, see [`talweg_tensor::capture`]; on unless said
+    /// otherwise. The numbers are the same.
+    ///
+    /// Switch it off for a model whose forward pass changes its ways by a variable of its own, such as a counter of
+    /// steps: a replay would go on as recorded. What the model computes by its input, parameters, buffers and generator
+    /// is safe.
+    pub fn capture(mut self, on: bool) -> Trainer<M> {
+        self.capture = on;
+        self
+    }
+
+    /// How exactly the factors of the model's matrix products enter, forward and backward: [`Precision::Bf16`] trains in
+    /// mixed precision, see [`talweg_tensor::mixed_precision`]. Weights, gradients, loss and evaluation stay as they are.
+    pub fn precision(mut self, precision: Precision) -> Trainer<M> {
+        self.precision = precision;
         self
     }
 

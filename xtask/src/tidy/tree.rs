@@ -41,6 +41,9 @@ pub(crate) struct Rust {
     tests: Vec<RangeInclusive<usize>>,
 }
 
+/// Programs in other frameworks, built outside the workspace to be measured: they follow those frameworks' ways.
+const APART: &str = "benches/peers/";
+
 impl Tree {
     /// Reads what git tracks, and new files below the source folders that git does not ignore.
     pub(crate) fn read(root: &Path) -> Result<Tree, String> {
@@ -62,6 +65,9 @@ impl Tree {
         let (mut files, mut binary) = (Vec::new(), Vec::new());
         for path in paths {
             let place = root.join(&path);
+            if path.starts_with(APART) {
+                continue;
+            }
             if !place.is_file() {
                 continue; // Deleted but not yet committed, or a link to a folder.
             }

@@ -26,9 +26,7 @@ impl Model {
     pub(super) fn open(run: &str) -> Result<Model, CliError> {
         let folder = RunFolder::open(run)?;
         let config = load::config(&folder.file(CONFIG).display().to_string(), &[])?;
-        if let Some(threads) = config.train.threads {
-            talweg::set_threads(threads);
-        }
+        config.train.set_up();
         let inputs = folder.inputs()?;
         let (network, form) = session::build(&config, &inputs)?;
         let weights = folder.file(MODEL);

@@ -48,9 +48,7 @@ pub(super) fn resume(arguments: &ResumeArguments, out: &mut dyn Write) -> Result
 
 /// Reads the data, builds the network, and says what will be trained on what.
 fn prepare(config: Config, out: &mut dyn Write) -> Result<Session, CliError> {
-    if let Some(threads) = config.train.threads {
-        talweg::set_threads(threads);
-    }
+    config.train.set_up();
     let parts = parts::read(&config.data)?;
     let session = Session::new(config, parts)?;
     let inputs = &session.parts.inputs;

@@ -1,6 +1,7 @@
 //! `[train]`, typed.
 
 use serde::Serialize;
+use talweg::tensor::{ConvAlgorithm, set_convolution};
 
 use super::check::{Table, Value};
 
@@ -21,11 +22,22 @@ pub(crate) struct Train {
     pub(crate) convergence: Option<Convergence>,
     pub(crate) seed: u64,
     pub(crate) threads: Option<usize>,
+    pub(crate) precision: Precision,
+    pub(crate) convolution: Option<String>,
+    pub(crate) capture: bool,
     pub(crate) workers: usize,
     /// In steps.
     pub(crate) checkpoint_every: Option<u64>,
     pub(crate) log_every: u64,
     pub(crate) run_dir: Option<String>,
+}
+
+/// How exactly matrix products are computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Precision {
+    F32,
+    Bf16,
 }
 
 /// What is made small.
@@ -94,6 +106,18 @@ pub(crate) struct Convergence {
 }
 
 impl Train {
+    /// What holds for the whole process: threads, and how convolutions are computed.
+    pub(crate) fn set_up(&self) {
+        if let Some(threads) = self.threads {
+            talweg::set_threads(threads);
+        }
+        if let Some(name) = &self.convolution {
+            let algorithm =
+                ConvAlgorithm::from_name(name).unwrap_or_else(|| panic!("bug: convolution {name}"));
+            set_convolution(algorithm);
+        }
+    }
+
     pub(super) fn new(table: &Table) -> Train {
         Train {
             loss: Loss::new(table),
@@ -122,6 +146,9 @@ impl Train {
             }),
             seed: table.integer("seed"),
             threads: table.integer_if("threads").map(|n| n as usize),
+            precision: if table.text("precision") == "bf16" { Precision::Bf16 } else { Precision::F32 },
+            convolution: table.text_if("convolution").map(str::to_owned),
+            capture: table.bool("capture"),
             workers: table.integer("workers") as usize,
             checkpoint_every: table.integer_if("checkpoint_every"),
             log_every: table.integer("log_every"),

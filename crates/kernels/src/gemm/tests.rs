@@ -117,21 +117,29 @@ proptest! {
         }
     }
 
-    /// The code around the instructions for pairs, run with their definition. Sums of products of 8 significant bits
-    /// are as exact as those of f32.
+    /// The code around the instructions for pairs, run with their definition, and with the instructions where they
+    /// exist. Sums of products of 8 significant bits are as exact as those of f32.
     #[test]
     fn pairs_by_definition(m in 1usize..40, k in 1usize..150, n in 1usize..40, la in 0u8..4, lb in 0u8..4) {
         let cast = |x: Vec<f64>| -> Vec<f32> { x.into_iter().map(|x| x as f32).collect() };
         let (da, db) = (cast(noise(storage(m, k), 1)), cast(noise(storage(k, n), 2)));
         let (a, b) = (mat(&da, m, k, la), mat(&db, k, n, lb));
-        let mut c = vec![0.0f32; m * n];
         let (epilogue, precision) = (&Epilogue::default(), Precision::Bf16);
-        let product = Product { m, n, k, a, b, c: c.as_mut_ptr(), row_stride: n, epilogue, precision };
-        // SAFETY: plain arrays need no instructions, and `c` has room for the product.
-        unsafe { product::through_panels::<machine::BaselinePairs>(&product) };
-        for (at, &got) in c.iter().enumerate() {
-            let (sum, size) = reference(precision, &a, &b, at / n, at % n);
-            prop_assert!((f64::from(got) - sum).abs() <= f64::from(f32::EPSILON) * (4.0 * size + 2.0), "{} {}", got, sum);
+        let mut all: Vec<unsafe fn(&Product<f32>)> = vec![product::through_panels::<machine::BaselinePairs>];
+        #[cfg(target_arch = "x86_64")]
+        if crate::Isa::available().contains(&crate::Isa::Avx512) && is_x86_feature_detected!("avx512bf16") {
+            all.push(product::through_panels::<machine::Avx512Bf16>);
+        }
+        for through_panels in all {
+            let mut c = vec![f32::NAN; m * n];
+            let product = Product { m, n, k, a, b, c: c.as_mut_ptr(), row_stride: n, epilogue, precision };
+            // SAFETY: the instructions exist, and `c` has room for the product.
+            unsafe { through_panels(&product) };
+            for (at, &got) in c.iter().enumerate() {
+                let (sum, size) = reference(precision, &a, &b, at / n, at % n);
+                let bound = f64::from(f32::EPSILON) * (4.0 * size + 2.0);
+                prop_assert!((f64::from(got) - sum).abs() <= bound, "{} {}", got, sum);
+            }
         }
     }
 

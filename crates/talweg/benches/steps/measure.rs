@@ -54,7 +54,7 @@ pub(crate) fn measure(mut step: Step, inner: usize, samples: usize, at_least: Du
 pub(crate) fn peak_gflops() -> f64 {
     let rate = |_| {
         let start = Instant::now();
-        let operations = talweg_kernels::peak::multiply_adds();
+        let operations = talweg::tensor::peak::multiply_adds();
         operations as f64 / start.elapsed().as_secs_f64() / 1e9
     };
     (0..15).map(rate).fold(0.0, f64::max)

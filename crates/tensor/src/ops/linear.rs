@@ -5,7 +5,7 @@ use talweg_kernels::gemm::{Activation, Precision};
 use crate::autograd::Grad;
 use crate::backend::Kernel;
 use crate::op::{Op, OpError, Saved, Spec, apply, check};
-use crate::ops::precision::{precision, with_precision};
+use crate::precision::{precision, with_precision};
 use crate::tensor::Tensor;
 
 #[derive(Debug)]

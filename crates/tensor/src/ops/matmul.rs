@@ -6,7 +6,7 @@ use crate::autograd::Grad;
 use crate::backend::Kernel;
 use crate::dtype::DType;
 use crate::op::{Op, OpError, Saved, Spec, apply, check};
-use crate::ops::precision::{precision, with_precision};
+use crate::precision::{precision, with_precision};
 use crate::tensor::Tensor;
 
 #[derive(Debug)]

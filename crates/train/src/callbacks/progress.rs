@@ -81,6 +81,7 @@ impl Callback for Progress {
             }
             Event::Epoch(record) => self.epoch(record, run),
             Event::Warning(text) => self.print(&format!("warning: {text}")),
+            Event::Note(text) => self.print(text),
             Event::End(_) => self.bar.finish_and_clear(),
             Event::Saved(_) => {}
         }

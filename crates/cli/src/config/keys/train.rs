@@ -117,6 +117,45 @@ pub(super) static TRAIN: Group = Group {
             sources: &[],
         },
         Key {
+            name: "precision",
+            kind: Kind::Word(&[
+                ("f32", "32 bits throughout"),
+                (
+                    "bf16",
+                    "the factors of matrix products are rounded to 16 bits; sums, weights and gradients keep 32. Faster \
+                     on processors with AVX512_BF16",
+                ),
+            ]),
+            default: Default::Is("\"f32\""),
+            meaning: "how exactly matrix products are computed in training",
+            example: "\"bf16\"",
+            sources: &[],
+        },
+        Key {
+            name: "convolution",
+            kind: Kind::Word(&[
+                ("auto", "`f4` where it is faster"),
+                (
+                    "f4",
+                    "by transformed tiles of 4 x 4, with the fewest multiplications; errors up to 2e-5 of the output",
+                ),
+                ("f2", "by transformed tiles of 2 x 2, as exact as `direct`"),
+                ("direct", "without transforms"),
+            ]),
+            default: Default::Absent("what the environment variable TALWEG_CONV says, else `auto`"),
+            meaning: "how 3 x 3 convolutions of stride 1 are computed",
+            example: "\"f2\"",
+            sources: &[],
+        },
+        Key {
+            name: "capture",
+            kind: Kind::Bool,
+            default: Default::Is("true"),
+            meaning: "whether steps are recorded once and replayed, where the network allows it; the result is the same",
+            example: "false",
+            sources: &[],
+        },
+        Key {
             name: "workers",
             kind: Kind::Integer { min: 0, max: 256 },
             default: Default::From("1, but 0 for `xor`", workers),

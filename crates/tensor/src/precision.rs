@@ -9,7 +9,7 @@ thread_local! {
 }
 
 /// The precision of products that begin now, on this thread.
-pub(super) fn precision() -> Precision {
+pub(crate) fn precision() -> Precision {
     PRECISION.get()
 }
 

@@ -97,7 +97,9 @@ fn check<T: Float>(
         let error = (got.to_f64() - expected).abs();
         assert!(
             error <= bound,
-            "{m} x {k} x {n} {precision:?} {epilogue:?} at ({i}, {j}): {got} is {error} off {expected}"
+            "{m} x {k} x {n} {precision:?}, alpha {alpha:?}, residual {}, accumulate {accumulate}, bias {bias}, \
+             {activation:?}, layouts {layouts:?}, at ({i}, {j}): {got} is {error} off {expected}, more than {bound}",
+            residual.is_some()
         );
     }
 }

@@ -2,11 +2,11 @@
 
 use talweg::capture;
 use talweg::nn::{
-    Conv2d, Flatten, Gpt, GptOptions, Layer, Linear, MaxPool2d, Mode, Relu, ResNet, Sequential, Sigmoid,
-    Stem, Tanh, seq,
+    Conv2d, Flatten, Gpt, GptOptions, Layer, Linear, MaxPool2d, Mode, Module, Relu, ResNet, Sequential,
+    Sigmoid, Stem, Tanh, seq,
 };
 use talweg::optim::{Adam, AdamW, Optimizer, Rule, Sgd};
-use talweg::tensor::{DType, Reduction, Rng, Tensor};
+use talweg::tensor::{DType, Reduction, Rng, Tensor, mixed_precision};
 
 /// One training step, all of it, that returns the loss.
 pub(crate) type Step = Box<dyn FnMut() -> f64>;
@@ -34,6 +34,7 @@ pub(crate) const WORKLOADS: &[Workload] = &[
     Workload { name: "w4-captured", operations: 106.5e9, inner: 1, step: || resnet().captured() },
     Workload { name: "w5", operations: 207.0e9, inner: 1, step: || gpt().eager() },
     Workload { name: "w5-captured", operations: 207.0e9, inner: 1, step: || gpt().captured() },
+    Workload { name: "w5-bf16", operations: 207.0e9, inner: 1, step: || gpt().rounded().eager() },
 ];
 
 const XOR: f64 = 2.0 * 4.0 * (2.0 * 16.0 + 3.0 * 8.0);
@@ -101,6 +102,16 @@ fn classes(n: usize, classes: usize, rng: &mut Rng) -> Tensor {
     Tensor::from_slice(&(0..n).map(|_| rng.below(classes) as i64).collect::<Vec<_>>(), [n])
 }
 
+/// A network in mixed precision.
+#[derive(Debug, Module)]
+struct Rounded(Box<dyn Layer>);
+
+impl Layer for Rounded {
+    fn forward(&self, x: &Tensor, mode: &mut Mode<'_>) -> Tensor {
+        mixed_precision(|| self.0.forward(x, mode))
+    }
+}
+
 /// What a step is made of. The batch is always the same.
 struct Setup {
     model: Box<dyn Layer>,
@@ -120,6 +131,12 @@ impl Setup {
     ) -> Setup {
         let optimizer = Optimizer::new(rule, lr, model.params());
         Setup { model: Box::new(model), optimizer, x, loss_of: Box::new(loss_of), rng: Rng::seed(2) }
+    }
+
+    /// The same in mixed precision.
+    fn rounded(self) -> Setup {
+        let Setup { model, optimizer, x, loss_of, rng } = self;
+        Setup { model: Box::new(Rounded(model)), optimizer, x, loss_of, rng }
     }
 
     /// Forward, loss, backward and update.

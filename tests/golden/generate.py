@@ -27,7 +27,9 @@ def small(folder):
         layers.run(dtype_name).write(folder, "layers")
         losses.run(dtype_name).write(folder, "losses")
         optimizers.run(dtype_name).write(folder, "optimizers")
+        optimizers.rows(dtype_name).write(folder, "rows")
         sequences.run(dtype_name).write(folder, "sequences")
+    optimizers.lbfgs().write(folder, "lbfgs")
     schedules.run().write(folder, "schedules")
 
 

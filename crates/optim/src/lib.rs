@@ -1,8 +1,12 @@
 //! What changes parameters: optimizers, learning-rate schedules and gradient clipping.
 //!
-//! - [`Rule`]: one optimizer's mathematics ([`Sgd`], [`Adam`], [`AdamW`], [`RmsProp`], [`Adagrad`]).
-//! - [`Schedule`]: the learning rate as a pure function of the step.
-//! - [`Optimizer`]: parameters, a rule, a schedule and the state, which can be saved and loaded exactly.
+//! - [`Rule`]: one optimizer's mathematics ([`Sgd`], [`AdamW`], [`Lion`], [`Muon`] and the others below), or a rule around
+//!   another one ([`Ema`], [`Swa`], [`Lookahead`]).
+//! - [`Schedule`]: the learning rate as a pure function of the step; [`Plateau`]: what lowers it by a score.
+//! - [`Optimizer`]: parameters, a rule, a schedule and the state, which can be saved and loaded exactly; [`Group`]: other
+//!   options for some parameters.
+//! - [`Sam`] and [`Lbfgs`]: steps that compute the loss more than once.
+//! - [`clip`]: bounds on the gradients.
 //!
 //! ```
 //! use talweg_optim::{Optimizer, Schedule, Sgd};
@@ -19,13 +23,25 @@
 #![forbid(unsafe_code)]
 
 pub mod clip;
+mod group;
+mod lbfgs;
 mod optimizer;
+mod plateau;
+mod rows;
 mod rule;
 mod rules;
+mod sam;
 mod schedule;
 
 pub use clip::Clip;
-pub use optimizer::{Optimizer, OptimizerState, StateError, StepReport};
+pub use group::{Group, fits};
+pub use lbfgs::{Lbfgs, LbfgsOptions, LineSearch};
+pub use optimizer::{KeptWeights, Optimizer, OptimizerState, StateError, StepReport};
+pub use plateau::Plateau;
 pub use rule::{Rule, Slots, Step};
-pub use rules::{Adagrad, Adam, AdamW, RmsProp, Sgd};
-pub use schedule::{OneCycle, RunLength, Schedule};
+pub use rules::{
+    Adadelta, Adafactor, Adagrad, Adam, AdamW, Adamax, Asgd, Ema, Lamb, Lars, Lion, Lookahead, Muon,
+    MuonScale, NAdam, RAdam, RmsProp, Rprop, ScheduleFreeAdamW, ScheduleFreeSgd, Sgd, SparseAdam, Swa,
+};
+pub use sam::Sam;
+pub use schedule::{CycleHeight, Cyclic, OneCycle, RunLength, Schedule};

@@ -1,11 +1,18 @@
 //! The optimizer: parameters, a rule, a schedule, and the state between steps.
 
-use std::fmt::{self, Display};
+mod state;
+mod weights;
+
 use std::sync::Arc;
 
-use talweg_tensor::{Gradients, Param, Tensor};
+use talweg_tensor::{Gradients, Param};
+
+pub use state::{OptimizerState, StateError};
+pub use weights::KeptWeights;
 
 use crate::clip::Clip;
+use crate::group::{Group, fits};
+use crate::plateau::{Memory, Plateau};
 use crate::rule::{Rule, Slots, Step};
 use crate::schedule::Schedule;
 
@@ -28,6 +35,8 @@ use crate::schedule::Schedule;
 pub struct Optimizer {
     schedule: Schedule,
     clip: Option<Clip>,
+    /// What lowers the rate when progress stops, and what it remembers.
+    plateau: Option<(Plateau, Memory)>,
     entries: Vec<Entry>,
     count: u64,
 }
@@ -87,7 +96,7 @@ impl Optimizer {
         let entry =
             |(name, param)| Entry { name, param, rule: rule.clone(), scale: 1.0, slots: None, count: 0 };
         let entries = params.into_iter().map(entry).collect();
-        Optimizer { schedule: schedule.into(), clip: None, entries, count: 0 }
+        Optimizer { schedule: schedule.into(), clip: None, plateau: None, entries, count: 0 }
     }
 
     /// Limits gradients before each step.
@@ -115,6 +124,64 @@ impl Optimizer {
         self
     }
 
+    /// Gives the parameters whose names fit a pattern other options: `*` in it stands for any characters, `?` for a single
+    /// one, as in `"*.bias"` or `"encoder.*"`. What a group names wins over what earlier ones named.
+    ///
+    /// # Panics
+    /// When no parameter fits, or the group names a weight decay for a rule that has none.
+    ///
+    /// # Examples
+    /// ```
+    /// # use talweg_optim::{AdamW, Group, Optimizer};
+    /// # use talweg_tensor::{DType, Param, Tensor};
+    /// # let (weight, bias) = (Param::new(Tensor::ones([2], DType::F32)), Param::new(Tensor::ones([2], DType::F32)));
+    /// # let params = vec![("head.weight".to_string(), weight), ("head.bias".to_string(), bias)];
+    /// let optimizer = Optimizer::new(AdamW::default(), 1e-3, params)
+    ///     .group_by("head.*", Group { lr: Some(10.0), ..Default::default() })
+    ///     .group_by("*.bias", Group { weight_decay: Some(0.0), ..Default::default() });
+    /// # assert_eq!(optimizer.count(), 0);
+    /// ```
+    #[track_caller]
+    pub fn group_by(mut self, pattern: &str, group: Group) -> Optimizer {
+        let mut found = false;
+        for entry in self.entries.iter_mut().filter(|entry| fits(pattern, &entry.name)) {
+            let rule = group.rule.clone().unwrap_or_else(|| entry.rule.clone());
+            entry.rule = match group.weight_decay {
+                None => rule,
+                Some(decay) => rule.with_weight_decay(decay).unwrap_or_else(|| {
+                    panic!("optimizer: the rule {} of the group {pattern:?} has no weight decay", rule.name())
+                }),
+            };
+            (entry.scale, found) = (group.lr.unwrap_or(entry.scale), true);
+        }
+        assert!(
+            found,
+            "optimizer: no parameter's name fits the group {pattern:?}; there are {}",
+            self.names().join(", ")
+        );
+        self
+    }
+
+    /// Lowers the learning rate when the scores told to [`Optimizer::observe`] stop getting better.
+    pub fn plateau(mut self, plateau: Plateau) -> Optimizer {
+        self.plateau = Some((plateau, plateau.start()));
+        self
+    }
+
+    /// Tells the [`Plateau`], if there is one, how good the model is now: the validation loss, or what it watches.
+    pub fn observe(&mut self, score: f64) {
+        let lr = self.schedule.at(self.count);
+        if let Some((plateau, memory)) = &mut self.plateau {
+            plateau.judge(memory, score, lr);
+        }
+    }
+
+    /// The learning rate of the next step, before the factors of groups.
+    pub fn lr(&self) -> f64 {
+        let scale = self.plateau.as_ref().map_or(1.0, |(_, memory)| memory.scale);
+        self.schedule.at(self.count) * scale
+    }
+
     /// Replaces the schedule, as the trainer does when it knows the run's length.
     pub fn set_schedule(&mut self, schedule: Schedule) {
         self.schedule = schedule;
@@ -130,6 +197,23 @@ impl Optimizer {
         self.count
     }
 
+    /// The parameters by name.
+    pub fn params(&self) -> impl Iterator<Item = (&str, &Param)> {
+        self.entries.iter().map(|entry| (entry.name.as_str(), &entry.param))
+    }
+
+    /// Puts the weights that are to be evaluated into the parameters, for rules that train others than those, such as
+    /// [`Ema`](crate::Ema), [`Swa`](crate::Swa), [`Asgd`](crate::Asgd) and the schedule-free ones. The weights of training
+    /// come back when what this returns is dropped.
+    pub fn evaluation_weights(&self) -> KeptWeights {
+        let averaged = self.entries.iter().filter_map(|entry| {
+            let weights =
+                entry.rule.evaluated(&entry.param.get().detach(), entry.slots.as_ref()?, entry.count)?;
+            Some((entry.param.clone(), weights))
+        });
+        KeptWeights::exchange(averaged.collect())
+    }
+
     fn names(&self) -> Vec<&str> {
         self.entries.iter().map(|entry| entry.name.as_str()).collect()
     }
@@ -142,7 +226,7 @@ impl Optimizer {
     /// When not one parameter has a gradient: the loss does not depend on these parameters.
     #[track_caller]
     pub fn step_mut(&mut self, grads: &mut Gradients) -> StepReport {
-        let norm = self.clip.map(|clip| clip.apply(grads));
+        let norm = self.clip.map(|clip| clip.apply(grads, self.entries.iter().map(|entry| &entry.param)));
         StepReport { norm, ..self.advance(grads) }
     }
 
@@ -160,7 +244,7 @@ impl Optimizer {
 
     #[track_caller]
     fn advance(&mut self, grads: &Gradients) -> StepReport {
-        let lr = self.schedule.at(self.count);
+        let lr = self.lr();
         let (mut moved, mut without_gradient) = (0, Vec::new());
         for entry in &mut self.entries {
             match grads.get(&entry.param) {
@@ -189,101 +273,6 @@ impl Optimizer {
         );
         self.count += 1;
         StepReport { lr, norm: None, without_gradient }
-    }
-}
-
-/// An optimizer's state, to be saved with a run.
-#[derive(Clone, Debug, Default)]
-pub struct OptimizerState {
-    /// Steps made.
-    pub count: u64,
-    /// For each parameter that has moved: its name and its number of steps.
-    pub counts: Vec<(String, u64)>,
-    /// State tensors by `parameter/slot`, e.g. `layers.0.weight/m`.
-    pub slots: Vec<(String, Tensor)>,
-}
-
-/// Why a saved state does not fit an optimizer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StateError(String);
-
-impl Display for StateError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for StateError {}
-
-impl Optimizer {
-    /// Everything that the next steps depend on besides the parameters.
-    pub fn state(&self) -> OptimizerState {
-        let mut state = OptimizerState { count: self.count, ..Default::default() };
-        for entry in self.entries.iter().filter(|entry| entry.count > 0) {
-            state.counts.push((entry.name.clone(), entry.count));
-            let slots = entry.slots.iter().flat_map(Slots::iter);
-            state.slots.extend(slots.map(|(slot, x)| (format!("{}/{slot}", entry.name), x.clone())));
-        }
-        state
-    }
-
-    /// Puts a saved state back: the next steps are those that would have followed it, to the bit.
-    ///
-    /// # Errors
-    /// When the state is of other parameters or another rule; the optimizer is then unchanged.
-    pub fn load_state(&mut self, state: &OptimizerState) -> Result<(), StateError> {
-        for (name, _) in &state.counts {
-            if !self.entries.iter().any(|entry| entry.name == *name) {
-                return Err(StateError(format!(
-                    "the saved optimizer state is of a parameter {name}, which this model does not have"
-                )));
-            }
-        }
-        let mut loaded = Vec::new();
-        let mut used = 0;
-        for entry in &self.entries {
-            let Some((_, count)) = state.counts.iter().find(|(name, _)| *name == entry.name) else {
-                loaded.push((None, 0));
-                continue;
-            };
-            let mut slots = entry.rule.init(&entry.param.get().detach());
-            let names: Vec<&'static str> = slots.iter().map(|(slot, _)| slot).collect();
-            for slot in names {
-                let key = format!("{}/{slot}", entry.name);
-                let Some((_, saved)) = state.slots.iter().find(|(name, _)| *name == key) else {
-                    return Err(StateError(format!(
-                        "the saved optimizer state has no {key}, which the rule {} needs",
-                        entry.rule.name()
-                    )));
-                };
-                let to = slots.get_mut(slot).expect("the name came from the slots");
-                if to.spec() != saved.spec() {
-                    return Err(StateError(format!(
-                        "the saved optimizer state has {key} as {} {}, but the parameter needs {} {}",
-                        saved.dtype(),
-                        saved.shape(),
-                        to.dtype(),
-                        to.shape()
-                    )));
-                }
-                *to = saved.clone();
-                used += 1;
-            }
-            loaded.push((Some(slots), *count));
-        }
-        if used != state.slots.len() {
-            return Err(StateError(format!(
-                "the saved optimizer state has {} tensors, of which the rule {} uses {used}: it was saved by another \
-                 optimizer",
-                state.slots.len(),
-                self.entries[0].rule.name()
-            )));
-        }
-        for (entry, (slots, count)) in self.entries.iter_mut().zip(loaded) {
-            (entry.slots, entry.count) = (slots, count);
-        }
-        self.count = state.count;
-        Ok(())
     }
 }
 

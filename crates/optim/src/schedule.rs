@@ -1,8 +1,14 @@
 //! Learning-rate schedules: pure functions of the step, so that resuming a run needs no state.
 
+mod combine;
+mod cycle;
+mod decay;
+
 use std::f64::consts::PI;
 use std::fmt::{self, Debug};
 use std::sync::Arc;
+
+pub use cycle::{CycleHeight, Cyclic};
 
 /// How long a run is, for schedules that need to know.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -195,77 +201,6 @@ impl Schedule {
         })
     }
 
-    /// This schedule after `steps` steps in which the rate rises in a straight line, `lr (step + 1) / steps`, to this
-    /// schedule's first one.
-    ///
-    /// The schedule itself then begins at its step 0 and has that much less of the run.
-    ///
-    /// # Source
-    /// Goyal et al., "Accurate, large minibatch SGD: training ImageNet in 1 hour" (2017), section 2.2.
-    ///
-    /// # Examples
-    /// ```
-    /// # use talweg_optim::Schedule;
-    /// let schedule = Schedule::constant(0.1).warmup(4);
-    /// assert_eq!([0, 1, 3, 4].map(|step| schedule.at(step)), [0.025, 0.05, 0.1, 0.1]);
-    /// ```
-    pub fn warmup(self, steps: u64) -> Schedule {
-        let text = format!("{} after {steps} of warm-up", self.text);
-        let after = move |step: u64, run: RunLength| {
-            let rest = RunLength { steps: run.steps.map(|n| n.saturating_sub(steps).max(1)), ..run };
-            if step < steps {
-                (self.function)(0, rest) * (step + 1) as f64 / steps as f64
-            } else {
-                (self.function)(step - steps, rest)
-            }
-        };
-        Schedule::new(text, after)
-    }
-
-    /// This schedule for the first `steps` steps, as if the run ended there; then `next`, from its own step 0.
-    ///
-    /// # Examples
-    /// ```
-    /// # use talweg_optim::Schedule;
-    /// let schedule = Schedule::constant(0.1).then(5, Schedule::exponential(0.01, 0.5));
-    /// assert_eq!([4, 5, 6].map(|step| schedule.at(step)), [0.1, 0.01, 0.005]);
-    /// ```
-    pub fn then(self, steps: u64, next: Schedule) -> Schedule {
-        let text = format!("{} for {steps}, then {}", self.text, next.text);
-        Schedule::new(text, move |step, run| {
-            if step < steps {
-                (self.function)(step, RunLength { steps: Some(steps), ..run })
-            } else {
-                let rest = run.steps.map(|n| n.saturating_sub(steps).max(1));
-                (next.function)(step - steps, RunLength { steps: rest, ..run })
-            }
-        })
-    }
-
-    /// This schedule with every count in epochs: the rate stays the same within an epoch.
-    ///
-    /// # Panics
-    /// [`Schedule::at`] panics when the length of an epoch is not known.
-    ///
-    /// # Examples
-    /// ```
-    /// # use talweg_optim::Schedule;
-    /// let schedule = Schedule::exponential(0.1, 0.5).per_epoch().over(300, 100);
-    /// assert_eq!([99, 100, 299].map(|step| schedule.at(step)), [0.1, 0.05, 0.025]);
-    /// ```
-    pub fn per_epoch(self) -> Schedule {
-        let text = format!("{} (per epoch)", self.text);
-        Schedule::new(text, move |step, run| {
-            let Some(epoch) = run.steps_per_epoch else {
-                panic!(
-                    "schedule: counts epochs, but their length is not known; call .over(steps, steps_per_epoch)"
-                )
-            };
-            let steps = run.steps.map(|n| n.div_ceil(epoch.max(1)));
-            (self.function)(step / epoch.max(1), RunLength { steps, steps_per_epoch: Some(1) })
-        })
-    }
-
     /// Says how many steps the run and each epoch have. The trainer calls this.
     pub fn over(mut self, steps: u64, steps_per_epoch: u64) -> Schedule {
         self.run = RunLength { steps: Some(steps), steps_per_epoch: Some(steps_per_epoch) };
@@ -325,6 +260,63 @@ mod tests {
             let lr = schedule.clone().warmup(3).over(1, 1).at(0);
             assert!(lr.is_finite() && schedule.over(1, 1).at(0).is_finite());
         }
+    }
+
+    #[test]
+    fn a_chain_is_nested_thens() {
+        let parts =
+            || vec![Schedule::linear(1.0, 0.0), Schedule::cosine(2.0), Schedule::constant(3.0).warmup(4)];
+        let [a, b, c] = <[Schedule; 3]>::try_from(parts()).unwrap();
+        let (chain, nested) = (Schedule::chain(&[7, 20], parts()), a.then(7, b.then(13, c)));
+        assert!((0..40).all(|step| chain.at(step) == nested.at(step)));
+        assert_eq!(Schedule::chain(&[], vec![0.5.into()]).at(3), 0.5);
+    }
+
+    #[test]
+    fn every_schedule_may_count_epochs() {
+        let cycle = Cyclic { up: 3, down: Some(2), height: CycleHeight::ExpRange(0.9) };
+        let schedules = [
+            Schedule::multi_step(0.1, &[2, 3, 9], 0.5),
+            Schedule::polynomial(0.1, 0.01, 0.9),
+            Schedule::inverse_time(0.1, 0.3),
+            Schedule::inverse_sqrt(0.1, 3),
+            Schedule::cosine_restarts(0.1, 0.001, 2, 3),
+            Schedule::cyclic(0.01, 0.1, cycle),
+            Schedule::one_cycle(0.1),
+            Schedule::chain(&[4], vec![Schedule::linear(0.0, 1.0), Schedule::cosine(0.1)]),
+            Schedule::cosine(0.1).times(Schedule::constant(1.0).warmup(3)),
+        ];
+        for schedule in schedules {
+            let (steps, epochs) = (schedule.clone().over(12, 1), schedule.per_epoch().over(12 * 7, 7));
+            for step in 0..12 * 7 {
+                assert_eq!(epochs.at(step), steps.at(step / 7), "{epochs:?} at {step}");
+            }
+        }
+    }
+
+    #[test]
+    fn late_steps_are_defined() {
+        let last = u64::MAX;
+        for schedule in [
+            Schedule::cosine_restarts(0.1, 0.0, 10, 2),
+            Schedule::cosine_restarts(0.1, 0.0, 10, 1),
+            Schedule::cyclic(0.1, 0.2, Cyclic::default()),
+            Schedule::inverse_time(0.1, 0.1),
+        ] {
+            assert!((0.0..=0.2).contains(&schedule.at(last)), "{schedule:?}");
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "schedule chain: 2 schedules need one milestone less, got [1, 2]")]
+    fn a_chain_with_too_many_milestones_is_refused() {
+        Schedule::chain(&[1, 2], vec![0.1.into(), 0.2.into()]);
+    }
+
+    #[test]
+    #[should_panic(expected = "multi_step schedule: milestones must increase, got [3, 3]")]
+    fn milestones_out_of_order_are_refused() {
+        Schedule::multi_step(0.1, &[3, 3], 0.5);
     }
 
     #[test]

@@ -241,6 +241,8 @@ pub enum Kernel {
     Embed(Layout),
     /// One optimizer step in place: outputs parameter, state..; input gradient.
     Update(Update),
+    /// Rows of a table written in place: output the table `[n, ..]`; inputs index and the new rows.
+    PutRows,
     /// Elementwise kernels one after the other, in one pass; the last one makes the result.
     Chain(Vec<Link>),
     /// A computation defined outside this crate.

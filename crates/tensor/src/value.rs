@@ -195,23 +195,23 @@ impl Value {
     }
 
     /// Runs an optimizer's step over a parameter and its state; those that are shared are copied first.
-    pub(crate) fn update(kernel: &Kernel, param: &mut Value, state: &mut [Tensor], gradient: &Value) {
+    pub(crate) fn update(kernel: &Kernel, param: &mut Value, state: &mut [Tensor], inputs: &[&Value]) {
         if capture::is_on() {
             capture::refuse("an optimizer's update runs in it; update after the run, with its gradients");
         }
-        let (backend, inputs) = (param.device().backend(), [gradient.view()]);
+        let backend = param.device().backend();
         let first = param.owned();
-        match state {
-            [] => backend.run_over(kernel, &mut [first], &inputs),
-            [a] => backend.run_over(kernel, &mut [first, owned(a)], &inputs),
-            [a, b] => backend.run_over(kernel, &mut [first, owned(a), owned(b)], &inputs),
-            [a, b, c] => backend.run_over(kernel, &mut [first, owned(a), owned(b), owned(c)], &inputs),
+        with_views(inputs, |inputs| match state {
+            [] => backend.run_over(kernel, &mut [first], inputs),
+            [a] => backend.run_over(kernel, &mut [first, owned(a)], inputs),
+            [a, b] => backend.run_over(kernel, &mut [first, owned(a), owned(b)], inputs),
+            [a, b, c] => backend.run_over(kernel, &mut [first, owned(a), owned(b), owned(c)], inputs),
             more => {
                 let mut outs = vec![first];
                 outs.extend(more.iter_mut().map(owned));
-                backend.run_over(kernel, &mut outs, &inputs);
+                backend.run_over(kernel, &mut outs, inputs);
             }
-        }
+        });
     }
 }
 

@@ -1,7 +1,10 @@
 //! Adagrad.
 
+use std::sync::Arc;
+
 use talweg_tensor::{Grad, Tensor, Update, update_rules};
 
+use crate::rows::step_on_rows;
 use crate::rule::{Rule, Slots, Step};
 
 /// Adagrad: the gradient divided by the root of the sum of all its squares so far.
@@ -24,6 +27,10 @@ use crate::rule::{Rule, Slots, Step};
 ///
 /// # Differs from the paper in
 /// No projection and no proximal term; `lr_decay` is PyTorch's.
+///
+/// # Row-sparse gradients
+/// Without weight decay only the rows that the gradient lists are touched; it is the same step. With it every row moves,
+/// so the gradient is made dense first.
 ///
 /// # Examples
 /// ```
@@ -64,7 +71,15 @@ impl Rule for Adagrad {
     fn update(&self, param: &mut Tensor, grad: &Grad, slots: &mut Slots, at: Step) {
         let Adagrad { lr_decay, eps, initial: _, weight_decay } = *self;
         let rule = update_rules::Adagrad { lr: at.lr, lr_decay, weight_decay, eps, step: at.count };
+        if weight_decay == 0.0 {
+            let step = Update::Adagrad(rule);
+            return step_on_rows(param, grad, slots, |rows, g, state| rows.update(&step, g, state));
+        }
         let grad = grad.to_dense(param.shape());
         param.update(&Update::Adagrad(rule), &grad, slots.tensors_mut());
+    }
+
+    fn with_weight_decay(&self, weight_decay: f64) -> Option<Arc<dyn Rule>> {
+        Some(Arc::new(Adagrad { weight_decay, ..*self }))
     }
 }

@@ -1,5 +1,7 @@
 //! Adam and AdamW.
 
+use std::sync::Arc;
+
 use talweg_tensor::{Grad, Tensor, Update, update_rules};
 
 use crate::rule::{Rule, Slots, Step};
@@ -129,6 +131,10 @@ impl Rule for Adam {
         let rule = update_rules::Adam { lr, beta1, beta2, eps, weight_decay, decoupled: false, step };
         update(rule, param, grad, slots);
     }
+
+    fn with_weight_decay(&self, weight_decay: f64) -> Option<Arc<dyn Rule>> {
+        Some(Arc::new(Adam { weight_decay, ..*self }))
+    }
 }
 
 impl Rule for AdamW {
@@ -145,5 +151,9 @@ impl Rule for AdamW {
         let (lr, step) = (at.lr, at.count);
         let rule = update_rules::Adam { lr, beta1, beta2, eps, weight_decay, decoupled: true, step };
         update(rule, param, grad, slots);
+    }
+
+    fn with_weight_decay(&self, weight_decay: f64) -> Option<Arc<dyn Rule>> {
+        Some(Arc::new(AdamW { weight_decay, ..*self }))
     }
 }

@@ -1,11 +1,40 @@
 //! The optimizers: one file each.
 
+mod adadelta;
+mod adafactor;
 mod adagrad;
 mod adam;
+mod adamax;
+mod asgd;
+mod averages;
+mod lamb;
+mod lars;
+mod lion;
+mod moments;
+mod muon;
+mod nadam;
+mod radam;
 mod rmsprop;
+mod rprop;
+mod schedule_free;
 mod sgd;
+mod sparse_adam;
 
+pub use adadelta::Adadelta;
+pub use adafactor::Adafactor;
 pub use adagrad::Adagrad;
 pub use adam::{Adam, AdamW};
+pub use adamax::Adamax;
+pub use asgd::Asgd;
+pub use averages::{Ema, Lookahead, Swa};
+pub use lamb::Lamb;
+pub use lars::Lars;
+pub use lion::Lion;
+pub use muon::{Muon, MuonScale};
+pub use nadam::NAdam;
+pub use radam::RAdam;
 pub use rmsprop::RmsProp;
+pub use rprop::Rprop;
+pub use schedule_free::{ScheduleFreeAdamW, ScheduleFreeSgd};
 pub use sgd::Sgd;
+pub use sparse_adam::SparseAdam;

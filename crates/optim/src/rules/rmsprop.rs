@@ -1,5 +1,7 @@
 //! RMSprop.
 
+use std::sync::Arc;
+
 use talweg_tensor::{Grad, Tensor, Update, update_rules};
 
 use crate::rule::{Rule, Slots, Step};
@@ -77,5 +79,9 @@ impl Rule for RmsProp {
         let rule = update_rules::RmsProp { lr: at.lr, alpha, eps, weight_decay, momentum };
         let grad = grad.to_dense(param.shape());
         param.update(&Update::RmsProp { rule, centred }, &grad, slots.tensors_mut());
+    }
+
+    fn with_weight_decay(&self, weight_decay: f64) -> Option<Arc<dyn Rule>> {
+        Some(Arc::new(RmsProp { weight_decay, ..*self }))
     }
 }

@@ -1,7 +1,10 @@
 //! Gradient descent.
 
+use std::sync::Arc;
+
 use talweg_tensor::{Grad, Tensor, Update, update_rules};
 
+use crate::rows::step_on_rows;
 use crate::rule::{Rule, Slots, Step};
 
 /// (Stochastic) gradient descent, with momentum.
@@ -26,6 +29,10 @@ use crate::rule::{Rule, Slots, Step};
 /// # Differs from the paper in
 /// The velocity holds gradients, not steps: the learning rate multiplies it when it is used, as in PyTorch. At a
 /// constant rate the two agree.
+///
+/// # Row-sparse gradients
+/// Without momentum and weight decay only the rows that the gradient lists are touched; it is the same step. With one of
+/// them every row moves, so the gradient is made dense first.
 ///
 /// # Examples
 /// ```
@@ -63,7 +70,15 @@ impl Rule for Sgd {
         let Sgd { momentum, dampening, nesterov, weight_decay } = *self;
         let first = at.count == 1;
         let rule = update_rules::Sgd { lr: at.lr, momentum, dampening, nesterov, weight_decay, first };
+        if momentum == 0.0 && weight_decay == 0.0 {
+            let step = Update::Sgd(rule);
+            return step_on_rows(param, grad, slots, |rows, g, state| rows.update(&step, g, state));
+        }
         let grad = grad.to_dense(param.shape());
         param.update(&Update::Sgd(rule), &grad, slots.tensors_mut());
+    }
+
+    fn with_weight_decay(&self, weight_decay: f64) -> Option<Arc<dyn Rule>> {
+        Some(Arc::new(Sgd { weight_decay, ..*self }))
     }
 }

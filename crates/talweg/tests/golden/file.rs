@@ -158,6 +158,11 @@ impl Case {
         }
     }
 
+    /// An option that may be missing.
+    pub(crate) fn find(&self, key: &str) -> Option<&Value> {
+        self.0.get(key)
+    }
+
     #[track_caller]
     pub(crate) fn get(&self, key: &str) -> &Value {
         self.0.get(key).unwrap_or_else(|| panic!("no option {key} in {}", self.0))

@@ -3,6 +3,7 @@
 
 mod file;
 mod layers;
+mod lbfgs;
 mod losses;
 mod models;
 mod optimizers;

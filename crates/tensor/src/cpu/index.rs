@@ -19,6 +19,19 @@ pub(super) fn scatter_rows(values: &View<'_>, index: &View<'_>, out: &mut Out<'_
     });
 }
 
+pub(super) fn put_rows(index: &View<'_>, rows: &View<'_>, out: &mut Out<'_>) {
+    let row: usize = rows.layout.shape().iter().skip(1).product();
+    stored!(rows.dtype, T => put(&dense::<T>(rows), row, &indices(index), out_slice(out)));
+}
+
+fn put<T: Pod>(rows: &[T], row: usize, index: &[i64], out: &mut [T]) {
+    // Rows without elements would make chunks of size 0, which chunks_exact refuses.
+    for (from, &at) in rows.chunks_exact(row.max(1)).zip(index) {
+        let start = position("put_rows", 0, at, [out.len() / row, 1, row]);
+        out[start..start + row].copy_from_slice(from);
+    }
+}
+
 /// The sizes before, along and after an axis.
 fn split(x: &View<'_>, axis: usize) -> [usize; 3] {
     let shape = x.layout.shape();

@@ -152,7 +152,7 @@ impl Backend for Cpu {
             Kernel::Gather(axis) => index::gather(*axis, &inputs[0], &inputs[1], out),
             Kernel::ScatterAdd(axis) => index::scatter_add(*axis, &inputs[0], &inputs[1], out),
             Kernel::Chain(links) => chain::chain(links, inputs, out),
-            Kernel::Update(_) => unreachable!("updates run in place"),
+            Kernel::Update(_) | Kernel::PutRows => unreachable!("updates run in place"),
             Kernel::Custom(custom) => run_custom(custom.as_ref(), inputs, outputs),
         }
     }
@@ -167,6 +167,7 @@ impl Backend for Cpu {
             Kernel::Slope(f) => elementwise::slope_over(*f, out, &inputs[0]),
             Kernel::Binary(f) => elementwise::binary_over(*f, out, &inputs[0]),
             Kernel::Affine(scale, shift) => elementwise::affine_over(*scale, *shift, out),
+            Kernel::PutRows => index::put_rows(&inputs[0], &inputs[1], out),
             other => unreachable!("{other:?} does not run in place"),
         }
     }

@@ -3,6 +3,7 @@
 use talweg_kernels::update as rules;
 
 use crate::backend::Kernel;
+use crate::dtype::DType;
 use crate::tensor::Tensor;
 use crate::value::Value;
 
@@ -88,7 +89,56 @@ impl Tensor {
                 other.shape()
             );
         }
-        Value::update(&Kernel::Update(*step), self.value_mut(), state, gradient.value());
+        Value::update(&Kernel::Update(*step), self.value_mut(), state, &[gradient.value()]);
+    }
+
+    /// Writes rows of this table in place, `y[index[i]] = rows[i]` (shared numbers are copied first): what a step on a
+    /// row-sparse gradient ends with. The work is that of the rows, whatever the size of the table.
+    ///
+    /// # Shapes
+    /// This table `[n, ..]`, index `[k]`, rows `[k, ..]`.
+    ///
+    /// # Gradient
+    /// None: the tensor must not be tracked.
+    ///
+    /// # Panics
+    /// When the table is tracked, the index is not a list of `k` numbers of type `i64`, a row does not exist, or the
+    /// rows are not of the table's shape and type.
+    ///
+    /// # Examples
+    /// ```
+    /// # use talweg_tensor::Tensor;
+    /// let mut table = Tensor::from_slice(&[1.0f32, 2.0, 3.0], [3, 1]);
+    /// let index = Tensor::from_slice(&[2i64, 0], [2]);
+    /// table.put_rows(&index, &Tensor::from_slice(&[30.0f32, 10.0], [2, 1]));
+    /// assert_eq!(table.to_vec::<f32>(), [10.0, 2.0, 30.0]);
+    /// ```
+    #[track_caller]
+    pub fn put_rows(&mut self, index: &Tensor, rows: &Tensor) {
+        assert!(
+            !self.is_tracked(),
+            "put_rows: the table {} is tracked; update a Param, or detach()",
+            self.shape()
+        );
+        let fits = self.rank() > 0
+            && rows.rank() == self.rank()
+            && rows.shape().iter().skip(1).eq(self.shape().iter().skip(1))
+            && index.rank() == 1
+            && index.dtype() == DType::I64
+            && index.size(0) == rows.size(0)
+            && rows.dtype() == self.dtype();
+        assert!(
+            fits,
+            "put_rows: into a table {} {} go rows of its other sizes and type by an i64 index of their number, got rows \
+             {} {} by {} {}",
+            self.dtype(),
+            self.shape(),
+            rows.dtype(),
+            rows.shape(),
+            index.dtype(),
+            index.shape()
+        );
+        Value::update(&Kernel::PutRows, self.value_mut(), &mut [], &[index.value(), rows.value()]);
     }
 }
 
@@ -111,5 +161,35 @@ mod tests {
         let mut w = Tensor::zeros([2], crate::DType::F32);
         let g = w.clone();
         w.update(&Update::Adam(rules::Adam::default()), &g, &mut []);
+    }
+
+    #[test]
+    fn rows_are_written_where_they_belong_and_nowhere_else() {
+        let mut table = Tensor::from_slice(&[0.0f64, 1.0, 2.0, 3.0, 4.0, 5.0], [3, 2]);
+        let kept = table.clone();
+        let rows = Tensor::from_slice(&[7.0f64, 9.0, 8.0, 10.0], [2, 2]).t();
+        table.put_rows(&Tensor::from_slice(&[2i64, 0], [2]), &rows);
+        assert_eq!(table.to_vec::<f64>(), [9.0, 10.0, 2.0, 3.0, 7.0, 8.0]);
+        assert_eq!(kept.to_vec::<f64>(), [0.0, 1.0, 2.0, 3.0, 4.0, 5.0], "shared numbers are copied first");
+        let nothing = Tensor::from_slice::<i64>(&[], [0]);
+        table.put_rows(&nothing, &Tensor::zeros([0, 2], DType::F64));
+        assert_eq!(table.to_vec::<f64>(), [9.0, 10.0, 2.0, 3.0, 7.0, 8.0]);
+        let mut list = Tensor::from_slice(&[1.0f32, 2.0], [2]);
+        list.put_rows(&Tensor::from_slice(&[1i64], [1]), &Tensor::from_slice(&[5.0f32], [1]));
+        assert_eq!(list.to_vec::<f32>(), [1.0, 5.0]);
+    }
+
+    #[test]
+    #[should_panic(expected = "put_rows: index 3 is out of range for an axis of size 3")]
+    fn a_row_that_is_not_there_is_refused() {
+        let rows = Tensor::zeros([1, 2], DType::F32);
+        Tensor::zeros([3, 2], DType::F32).put_rows(&Tensor::from_slice(&[3i64], [1]), &rows);
+    }
+
+    #[test]
+    #[should_panic(expected = "put_rows: into a table f32 [3, 2] go rows of its other sizes and type")]
+    fn rows_of_another_width_are_refused() {
+        let rows = Tensor::zeros([1, 3], DType::F32);
+        Tensor::zeros([3, 2], DType::F32).put_rows(&Tensor::from_slice(&[0i64], [1]), &rows);
     }
 }

@@ -40,8 +40,8 @@ pub use talweg_train as train;
 
 pub use talweg_nn::seq;
 pub use talweg_tensor::{
-    Create, Precision, capture, grad, grad_from, mixed_precision, no_grad, set_threads, threads,
-    with_precision,
+    Create, Precision, capture, grad, grad_from, hessian, hessians, hvp, jacobian, jacobians, jvp,
+    mixed_precision, no_grad, set_threads, threads, vjp, with_precision,
 };
 
 /// What can go wrong in a program that trains: reading data, training, reading and writing models.

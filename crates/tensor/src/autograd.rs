@@ -6,26 +6,34 @@
 
 mod gradients;
 mod record;
+mod transform;
+mod walk;
 
 use std::cell::Cell;
-use std::sync::Arc;
 
-use crate::dtype::DType;
-use crate::shape::Shape;
 use crate::tensor::Tensor;
 
-use gradients::add_into;
 pub use gradients::{Grad, Gradients, Leaf};
 pub use record::LeafId;
-use record::OutputGrads;
 pub(crate) use record::{History, Record};
+pub use transform::{hessian, hessians, hvp, jacobian, jacobians, jvp, vjp};
+use walk::{Aim, Mode, Walk};
+
+/// What holds on this thread, in one byte, so that an operation reads it once: [`RECORDING`] and [`WATCHED`].
+const RECORDING: u8 = 1;
+/// Something wants to hear of every operation: see [`crate::watch`].
+const WATCHED: u8 = 2;
 
 thread_local! {
-    static RECORDING: Cell<bool> = const { Cell::new(true) };
+    static STATE: Cell<u8> = const { Cell::new(RECORDING) };
 }
 
 pub(crate) fn is_recording() -> bool {
-    RECORDING.get()
+    STATE.get() & RECORDING != 0
+}
+
+pub(crate) fn is_watched() -> bool {
+    STATE.get() & WATCHED != 0
 }
 
 /// Runs `f` without recording operations, on this thread: for evaluation and for updates by hand.
@@ -47,13 +55,24 @@ pub(crate) fn recording<R>(f: impl FnOnce() -> R) -> R {
 }
 
 fn set_recording<R>(on: bool, f: impl FnOnce() -> R) -> R {
-    struct Restore(bool);
+    set_state(RECORDING, on, f)
+}
+
+/// Runs `f` while operations are told to [`crate::watch`], or are not.
+pub(crate) fn set_watched<R>(on: bool, f: impl FnOnce() -> R) -> R {
+    set_state(WATCHED, on, f)
+}
+
+fn set_state<R>(bit: u8, on: bool, f: impl FnOnce() -> R) -> R {
+    struct Restore(u8);
     impl Drop for Restore {
         fn drop(&mut self) {
-            RECORDING.set(self.0);
+            STATE.set(self.0);
         }
     }
-    let _restore = Restore(RECORDING.replace(on));
+    let before = STATE.get();
+    let _restore = Restore(before);
+    STATE.set(if on { before | bit } else { before & !bit });
     f()
 }
 
@@ -94,29 +113,27 @@ pub fn grad(ys: &[&Tensor], xs: &[&Tensor], create: Create) -> Vec<Tensor> {
 /// When a `y` or `x` is not tracked, or a gradient's shape is not its `y`'s.
 #[track_caller]
 pub fn grad_from(ys: &[&Tensor], dys: &[&Tensor], xs: &[&Tensor], create: Create) -> Vec<Tensor> {
-    assert_eq!(ys.len(), dys.len(), "grad: {} outputs but {} gradients for them", ys.len(), dys.len());
-    let targets: Vec<&History> = xs
-        .iter()
-        .enumerate()
-        .map(|(i, x)| {
-            x.history().unwrap_or_else(|| {
-                panic!("grad: input {i} {} is not tracked; make it by requires_grad()", x.shape())
-            })
-        })
-        .collect();
-    let mut found: Vec<Option<Tensor>> = vec![None; xs.len()];
-    let mut walk = Walk { front: Vec::new(), take: false, graph: create == Create::Graph };
-    let mut collect = |history: &History, dx: &Grad, shape: &Shape| {
-        for (target, found) in targets.iter().zip(&mut found) {
-            if target.same(history) {
-                let dx = dx.to_dense(shape);
-                *found = Some(match found.take() {
-                    Some(old) => add_into(old, dx),
-                    None => dx,
-                });
-            }
-        }
-    };
+    let (outputs, given) = (ys.len(), dys.len());
+    assert!(outputs == given, "grad: {outputs} outputs but {given} gradients for them");
+    let targets = xs.iter().enumerate().map(|(i, x)| match x.history() {
+        Some(history) => history.clone(),
+        None => panic!("grad: input {i} {} is not tracked; make it by requires_grad()", x.shape()),
+    });
+    let mode = if create == Create::Graph { Mode::Graph } else { Mode::Value };
+    walk_back(ys, dys, xs, targets.collect(), mode)
+}
+
+/// The walk from `ys` to `xs`, whose histories the targets are.
+#[track_caller]
+fn walk_back(
+    ys: &[&Tensor],
+    dys: &[&Tensor],
+    xs: &[&Tensor],
+    targets: Vec<History>,
+    mode: Mode,
+) -> Vec<Tensor> {
+    let mut aim = Aim::new(targets);
+    let mut walk = Walk::new(false, mode);
     let start = || {
         for (i, (y, dy)) in ys.iter().zip(dys).enumerate() {
             let Some(history) = y.history() else {
@@ -126,12 +143,12 @@ pub fn grad_from(ys: &[&Tensor], dys: &[&Tensor], xs: &[&Tensor], create: Create
                 )
             };
             assert_eq!(y.shape(), dy.shape(), "grad: output {i} and its gradient differ in shape");
-            walk.arrive(history.clone(), Grad::Dense((*dy).clone()), y.shape(), &mut collect);
+            walk.arrive(history.clone(), Grad::Dense((*dy).clone()), y.shape(), &mut aim);
         }
-        walk.run(&mut collect);
+        walk.run(&mut aim);
     };
-    set_recording(create == Create::Graph, start);
-    found.into_iter().zip(xs).map(|(dx, x)| dx.unwrap_or_else(|| x.zeros_like())).collect()
+    set_recording(mode != Mode::Value, start);
+    aim.found.into_iter().zip(xs).map(|(dx, x)| dx.unwrap_or_else(|| x.zeros_like())).collect()
 }
 
 impl Tensor {
@@ -168,97 +185,12 @@ impl Tensor {
             )
         };
         let mut grads = Gradients::default();
-        let mut walk = Walk { front: Vec::with_capacity(8), take: true, graph: false };
-        let mut collect = |history: &History, dx: &Grad, shape: &Shape| {
-            if let History::Leaf(id) = history {
-                grads.add(*id, dx.clone(), shape);
-            }
-        };
+        let mut walk = Walk::new(true, Mode::Value);
         no_grad(|| {
-            walk.arrive(history, Grad::Dense(dy), &shape, &mut collect);
-            walk.run(&mut collect);
+            walk.arrive(history, Grad::Dense(dy), &shape, &mut grads);
+            walk.run(&mut grads);
         });
         grads
-    }
-}
-
-/// What hears of every gradient that arrives at a tensor: its history, the gradient, its shape.
-type Collect<'a> = dyn FnMut(&History, &Grad, &Shape) + 'a;
-
-/// The walk: records that have gradients, by number. The highest has no consumer left that was not visited.
-struct Walk {
-    /// In increasing order of the numbers: mostly few, and what arrives is mostly the highest.
-    front: Vec<(Arc<Record>, OutputGrads)>,
-    take: bool,
-    graph: bool,
-}
-
-impl Walk {
-    fn arrive(&mut self, history: History, dx: Grad, shape: &Shape, collect: &mut Collect<'_>) {
-        collect(&history, &dx, shape);
-        let History::Step(record, output) = history else { return };
-        let dx = dx.into_dense(shape);
-        let below = self.front.iter().rposition(|(other, _)| other.number <= record.number);
-        let at = match below {
-            Some(at) if self.front[at].0.number == record.number => at,
-            _ => {
-                let at = below.map_or(0, |below| below + 1);
-                let dys = OutputGrads::none(record.outputs);
-                self.front.insert(at, (record, dys));
-                at
-            }
-        };
-        let slot = self.front[at].1.slot(output as usize);
-        *slot = Some(match slot.take() {
-            Some(old) => add_into(old, dx),
-            None => dx,
-        });
-    }
-
-    #[track_caller]
-    fn run(&mut self, collect: &mut Collect<'_>) {
-        while let Some((mut record, dys)) = self.front.pop() {
-            let mut state = record.state(self.take);
-            if self.graph {
-                state.saved = state.saved.linked(&state.parents, &record);
-            }
-            let needs = |i: usize| state.parents[i].is_some();
-            let inputs = state.parents.len();
-            let dxs = match inputs {
-                1 => record.op.vjp(&state.saved, dys, &[needs(0)]),
-                2 => record.op.vjp(&state.saved, dys, &[needs(0), needs(1)]),
-                3 => record.op.vjp(&state.saved, dys, &[needs(0), needs(1), needs(2)]),
-                n => record.op.vjp(&state.saved, dys, &(0..n).map(needs).collect::<Vec<_>>()),
-            };
-            assert_eq!(
-                dxs.len(),
-                inputs,
-                "{}: vjp gives {} gradients for {inputs} inputs",
-                record.op.name(),
-                dxs.len(),
-            );
-            // What was saved goes before the gradients are added up, so that they find memory in the pool.
-            state.saved.release();
-            for (i, (parent, dx)) in state.parents.drain(..).zip(dxs).enumerate() {
-                let (Some(history), Some(dx)) = (parent, dx) else { continue };
-                let shape = *state.saved.shape(i);
-                self.arrive(history, fit(dx, &shape), &shape, collect);
-            }
-        }
-    }
-}
-
-/// A dense gradient brought to its input's shape: summed over axes that were broadcast, repeated over axes that
-/// were reduced.
-fn fit(dx: Grad, shape: &Shape) -> Grad {
-    match dx {
-        Grad::Dense(dx) if dx.shape() == shape => Grad::Dense(dx),
-        Grad::Dense(dx) if dx.shape().broadcast(shape) == Some(*shape) => Grad::Dense(dx.broadcast_to(shape)),
-        Grad::Dense(dx) if dx.dtype() == DType::Bf16 => {
-            Grad::Dense(dx.cast(DType::F32).sum_to(shape).cast(DType::Bf16))
-        }
-        Grad::Dense(dx) => Grad::Dense(dx.sum_to(shape)),
-        rows => rows,
     }
 }
 

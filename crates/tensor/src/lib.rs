@@ -38,8 +38,12 @@ mod shape;
 mod tensor;
 pub mod testing;
 mod value;
+mod watch;
 
-pub use autograd::{Create, Grad, Gradients, Leaf, LeafId, grad, grad_from, no_grad};
+pub use autograd::{
+    Create, Grad, Gradients, Leaf, LeafId, grad, grad_from, hessian, hessians, hvp, jacobian, jacobians, jvp,
+    no_grad, vjp,
+};
 pub use backend::{
     Backend, CustomKernel, Device, HostArray, HostArrayMut, Kernel, Link, LinkInput, Out, Storage, View,
 };

@@ -4,6 +4,7 @@
 //! records it if an input is tracked. Users' own operations are written in the same way.
 
 pub(crate) mod check;
+mod watched;
 
 use std::fmt::{self, Debug, Display};
 
@@ -244,6 +245,7 @@ pub fn apply<O: Op>(op: O, inputs: &[&Tensor]) -> Tensor {
 ///
 /// # Errors
 /// What the shape rule says, or that a tracked input meets an operation without a derivative.
+#[track_caller]
 pub fn try_apply<O: Op>(op: O, inputs: &[&Tensor]) -> Result<Tensor, OpError> {
     let out = with_specs(inputs, |specs| op.infer(specs))?;
     let recording = out.dtype.is_real() && wants_record(inputs);
@@ -251,6 +253,9 @@ pub fn try_apply<O: Op>(op: O, inputs: &[&Tensor]) -> Result<Tensor, OpError> {
         return Err(refuse_untraceable(op.name(), inputs, remedy));
     }
     let mut saved = Saved::new(recording, inputs);
+    if autograd::is_watched() {
+        return Ok(watched::single(op, inputs, &out, saved));
+    }
     if !recording {
         return Ok(op.forward(inputs, &out, &mut saved));
     }
@@ -271,11 +276,18 @@ pub fn apply_multi<O: MultiOp>(op: O, inputs: &[&Tensor]) -> Vec<Tensor> {
     };
     let recording = wants_record(inputs);
     let mut saved = Saved::new(recording, inputs);
+    if autograd::is_watched() {
+        return watched::several(op, inputs, &outs, saved);
+    }
     let ys = autograd::no_grad(|| op.forward(inputs, &outs, &mut saved));
     if !recording {
         return ys;
     }
-    let record = Record::of_multi(op, inputs, saved, outs.len());
+    link(ys, &Record::of_multi(op, inputs, saved, outs.len()))
+}
+
+/// The outputs of a record; whole numbers among them carry no gradient.
+fn link(ys: Vec<Tensor>, record: &std::sync::Arc<Record>) -> Vec<Tensor> {
     let link = |(i, y): (usize, Tensor)| {
         if y.dtype().is_real() { y.with_history(record.clone(), i as u32) } else { y }
     };

@@ -34,11 +34,11 @@ pub(crate) enum History {
 }
 
 impl History {
-    pub(super) fn same(&self, other: &History) -> bool {
-        match (self, other) {
-            (History::Leaf(a), History::Leaf(b)) => a == b,
-            (History::Step(a, i), History::Step(b, j)) => Arc::ptr_eq(a, b) && i == j,
-            _ => false,
+    /// Higher than the numbers of all that it was computed from.
+    pub(super) fn number(&self) -> u64 {
+        match self {
+            History::Leaf(id) => id.0,
+            History::Step(record, _) => record.number,
         }
     }
 }
@@ -137,6 +137,12 @@ impl Record {
     ) -> Arc<Record> {
         let state = Mutex::new(Some(State::new(inputs, saved)));
         Arc::new(Record { number: next_number(), outputs, state, op: Multi(op) })
+    }
+
+    /// The histories of the inputs; none when a walk has taken them.
+    pub(super) fn parents(&self) -> Vec<History> {
+        let guard = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        guard.as_ref().map_or(Vec::new(), |state| state.parents.iter().flatten().cloned().collect())
     }
 
     /// Takes the state for good, or copies it.

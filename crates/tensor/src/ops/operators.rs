@@ -4,6 +4,7 @@
 
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
+use crate::autograd::is_watched;
 use crate::backend::Kernel;
 use crate::op::apply;
 use crate::ops::binary::{Binary, Pairwise};
@@ -16,7 +17,7 @@ fn into(a: Tensor, b: &Tensor, binary: Binary) -> Tensor {
         && a.dtype() == b.dtype()
         && a.device() == b.device()
         && (a.shape() == b.shape() || b.rank() == 0);
-    if fits && !a.is_tracked() && !b.is_tracked() {
+    if fits && !a.is_tracked() && !b.is_tracked() && !is_watched() {
         return a.run_over(&Kernel::Binary(binary), &[b]);
     }
     apply(Pairwise(binary), &[&a, b])
@@ -24,7 +25,7 @@ fn into(a: Tensor, b: &Tensor, binary: Binary) -> Tensor {
 
 #[track_caller]
 fn affine_into(x: Tensor, scale: f64, shift: f64) -> Tensor {
-    if x.is_tracked() || !x.dtype().is_float() {
+    if x.is_tracked() || !x.dtype().is_float() || is_watched() {
         return x.affine(scale, shift);
     }
     x.run_over(&Kernel::Affine(scale, shift), &[])

@@ -1,12 +1,13 @@
 //! A case: one operation run in every way.
 
 use std::ops::Range;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 
-use super::{gradcheck, gradgradcheck};
+use super::{Proof, Property, gradcheck, gradgradcheck, jvp_check};
 use crate::dtype::DType;
 use crate::random::Rng;
 use crate::tensor::Tensor;
+use crate::watch;
 
 /// An operation and the inputs it is tried on.
 pub struct Case<'a> {
@@ -20,14 +21,15 @@ pub struct Case<'a> {
     pub refuses: Vec<Vec<Vec<usize>>>,
     /// Where inputs are drawn from: keep kinks out of it.
     pub domain: Range<f64>,
-    /// Whether it can be differentiated twice.
-    pub twice: bool,
+    /// What is deliberately not proven, and why: see [`Case::without`].
+    pub unproven: Vec<(Property, String)>,
 }
 
 impl<'a> Case<'a> {
     /// A case with inputs between -2 and 2 and no shapes yet.
     pub fn new(name: &'a str, f: impl Fn(&[&Tensor]) -> Tensor + 'a) -> Case<'a> {
-        Case { name, f: Box::new(f), shapes: vec![], refuses: vec![], domain: -2.0..2.0, twice: true }
+        let (shapes, refuses, unproven) = (vec![], vec![], vec![]);
+        Case { name, f: Box::new(f), shapes, refuses, domain: -2.0..2.0, unproven }
     }
 
     /// Adds one list of input shapes.
@@ -35,37 +37,103 @@ impl<'a> Case<'a> {
         self.shapes.push(shapes.iter().map(|s| s.to_vec()).collect());
         self
     }
+
+    /// Leaves a property unproven, for a reason that the coverage table shows.
+    ///
+    /// # Examples
+    /// ```
+    /// # use talweg_tensor::testing::{Case, Property, check_case};
+    /// let case = Case::new("step", |x| x[0].sign()).shapes(&[&[3]]);
+    /// check_case(&case.without(Property::Second, "the first derivative is 0 everywhere"));
+    /// ```
+    pub fn without(mut self, property: Property, reason: impl Into<String>) -> Case<'a> {
+        self.unproven.push((property, reason.into()));
+        self
+    }
+
+    fn wants(&self, property: Property) -> bool {
+        self.unproven.iter().all(|(other, _)| *other != property)
+    }
 }
 
-/// Proves an operation: first and second derivatives against finite differences, the same result for inputs in every
-/// memory layout, `f32` beside `f64`, and refusals that name the shapes.
+/// Proves an operation: first and second derivatives and forward mode against finite differences, the same result for
+/// inputs in every memory layout, `f32` beside `f64`, and refusals that name the shapes.
+///
+/// What holds is recorded for the coverage table, see [`Proof::record`].
 ///
 /// # Panics
 /// When one of these fails, with what was expected.
 #[track_caller]
 pub fn check_case(case: &Case<'_>) {
     assert!(!case.shapes.is_empty(), "{}: a case without shapes proves nothing", case.name);
+    let mut proof = Proof::new(case.name, Location::caller());
     for (number, shapes) in case.shapes.iter().enumerate() {
         let rng = &mut Rng::seed(number as u64 + 1);
         let inputs: Vec<Tensor> = shapes
             .iter()
             .map(|s| rng.uniform(s.as_slice(), case.domain.start, case.domain.end, DType::F64))
             .collect();
-        let inputs: Vec<&Tensor> = inputs.iter().collect();
-        let fail = |what: &str| -> ! { panic!("{} on {shapes:?}: {what}", case.name) };
-        if let Err(e) = gradcheck(&case.f, &inputs) {
-            fail(&e);
-        }
-        if case.twice
-            && let Err(e) = gradgradcheck(&case.f, &inputs)
-        {
-            fail(&e);
-        }
-        check_layouts(case, &inputs);
-        check_single(case, &inputs);
+        check_shapes(case, &inputs.iter().collect::<Vec<_>>(), &mut proof);
     }
-    for shapes in &case.refuses {
+    for shapes in case.refuses.iter().filter(|_| case.wants(Property::Refusals)) {
         check_refusal(case, shapes);
+        proof.refusals += 1;
+        proof.proven.insert(Property::Refusals);
+    }
+    proof.shapes = case.shapes.len();
+    proof.reasons.extend(case.unproven.iter().cloned());
+    if proof.inputs == 1 {
+        proof.reasons.entry(Property::Broadcast).or_insert("it has one input".into());
+    }
+    proof.record();
+}
+
+/// All properties for one list of inputs.
+#[track_caller]
+fn check_shapes(case: &Case<'_>, inputs: &[&Tensor], proof: &mut Proof) {
+    let shapes: Vec<String> = inputs.iter().map(|x| x.shape().to_string()).collect();
+    let check = |result: Result<(), String>| {
+        if let Err(e) = result {
+            panic!("{} on {}: {e}", case.name, shapes.join(" x "));
+        }
+    };
+    let leaves: Vec<Tensor> = inputs.iter().map(|x| x.detach().requires_grad()).collect();
+    let (y, names) = watch::names(|| (case.f)(&leaves.iter().collect::<Vec<_>>()));
+    proof.ops.extend(names);
+    proof.inputs = proof.inputs.max(inputs.len());
+    let mut proven = |property: Property, holds: bool| {
+        if holds && case.wants(property) {
+            proof.proven.insert(property);
+        }
+    };
+    // Nothing can be wrong with the derivative of nothing.
+    let differentiable = y.is_tracked() && y.numel() > 0 && inputs.iter().any(|x| x.numel() > 0);
+    if case.wants(Property::First) {
+        check(gradcheck(&case.f, inputs));
+        proven(Property::First, differentiable);
+    }
+    if case.wants(Property::Second) {
+        check(gradgradcheck(&case.f, inputs));
+        proven(Property::Second, differentiable);
+    }
+    if case.wants(Property::Forward) {
+        check(jvp_check(&case.f, inputs));
+        proven(Property::Forward, differentiable);
+    }
+    if case.wants(Property::Strided) {
+        check_layouts(case, inputs);
+        proven(Property::Strided, inputs.iter().any(|x| x.numel() > 1));
+    }
+    let pairs = || inputs.iter().enumerate().flat_map(|(i, a)| inputs[..i].iter().map(move |b| (a, b)));
+    proven(
+        Property::Broadcast,
+        pairs().any(|(a, b)| a.shape() != b.shape() && a.shape().broadcast(b.shape()).is_some()),
+    );
+    proven(Property::Empty, inputs.iter().any(|x| x.numel() == 0));
+    proof.dtypes.insert(DType::F64);
+    if case.wants(Property::Dtypes) && check_single(case, inputs) {
+        proof.dtypes.insert(DType::F32);
+        proof.proven.insert(Property::Dtypes);
     }
 }
 
@@ -113,8 +181,8 @@ fn backwards(x: &Tensor) -> Tensor {
     Tensor::from_slice(&flipped.to_vec::<f64>(), flipped.shape()).flip(0)
 }
 
-/// In `f32` the result and the gradients are those of `f64` up to its rounding.
-fn check_single(case: &Case<'_>, inputs: &[&Tensor]) {
+/// In `f32` the result and the gradients are those of `f64` up to its rounding. False when the case runs in `f64` only.
+fn check_single(case: &Case<'_>, inputs: &[&Tensor]) -> bool {
     let single: Vec<Tensor> = inputs.iter().map(|x| x.cast(DType::F32).requires_grad()).collect();
     let double: Vec<Tensor> = single.iter().map(|x| x.detach().cast(DType::F64).requires_grad()).collect();
     let run = |list: &[Tensor]| {
@@ -122,9 +190,9 @@ fn check_single(case: &Case<'_>, inputs: &[&Tensor]) {
         catch_unwind(AssertUnwindSafe(|| (case.f)(&refs)))
     };
     // Closures with f64 constants of their own cannot run in f32; they say so by refusing.
-    let (Ok(y), Ok(want)) = (run(&single), run(&double)) else { return };
+    let (Ok(y), Ok(want)) = (run(&single), run(&double)) else { return false };
     if y.dtype() != DType::F32 || !y.is_tracked() {
-        return;
+        return false;
     }
     close(case, "the result", &values(&y), &values(&want));
     let (got, want) = (y.sum(..).backward(), want.sum(..).backward());
@@ -136,6 +204,7 @@ fn check_single(case: &Case<'_>, inputs: &[&Tensor]) {
             (got, want) => assert_eq!(got.is_some(), want.is_some(), "{}: input {i}", case.name),
         }
     }
+    true
 }
 
 fn close(case: &Case<'_>, what: &str, got: &[f64], want: &[f64]) {

@@ -3,6 +3,12 @@
 //! The scale matters more than the shape: each layer should leave the variance of what passes through it about the
 //! same, forward and backward. Both directions depend on how many terms a sum has, the *fans*.
 
+mod gain;
+mod structured;
+mod truncated;
+
+pub use gain::Gain;
+
 use talweg_tensor::{DType, Rng, Shape, Tensor};
 
 /// How the initial numbers of a parameter are drawn.
@@ -65,6 +71,41 @@ pub enum Init {
         /// The factor for the activation that follows.
         gain: Gain,
     },
+    /// Normal, drawn again until the number lies between two bounds.
+    TruncatedNormal {
+        /// The mean before the bounds.
+        mean: f64,
+        /// The standard deviation before the bounds.
+        std: f64,
+        /// The smallest number.
+        low: f64,
+        /// The largest number.
+        high: f64,
+    },
+    /// gain times a matrix with orthonormal rows or, if there are more rows than columns, orthonormal columns, uniform
+    /// among all such. A weight `[outputs, ..]` is taken as a matrix of its first axis against all others. Saxe,
+    /// McClelland and Ganguli, "Exact solutions to the nonlinear dynamics of learning in deep linear neural networks",
+    /// ICLR 2014.
+    Orthogonal {
+        /// The factor for the activation that follows.
+        gain: Gain,
+    },
+    /// A matrix whose columns have a share of zeros, at random places, and normal numbers with mean 0 elsewhere: Martens,
+    /// "Deep learning via Hessian-free optimization", ICML 2010.
+    Sparse {
+        /// The share of zeros in each column; their number is rounded up.
+        sparsity: f64,
+        /// The standard deviation of the others.
+        std: f64,
+    },
+    /// The weight of a convolution that hands its input on: 1 in the middle of the kernel from input `i` of each group to
+    /// output `i` of the group, as far as there are both, and 0 elsewhere.
+    Dirac {
+        /// Groups of outputs; 1 for a convolution without groups.
+        groups: usize,
+    },
+    /// The identity matrix: 1 on the diagonal, 0 elsewhere; also for matrices that are not square.
+    Identity,
 }
 
 /// Which of the two fans scales a weight.
@@ -75,48 +116,6 @@ pub enum Fan {
     In,
     /// `fan_out`: it stays the same on the way back.
     Out,
-}
-
-/// The factor by which weights grow to make up for what an activation takes away.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub enum Gain {
-    /// No activation, or one that takes nothing away: 1.
-    #[default]
-    Linear,
-    /// The logistic function: 1.
-    Sigmoid,
-    /// The hyperbolic tangent: 5/3.
-    Tanh,
-    /// The rectifier, which takes half of the variance: √2.
-    Relu,
-    /// The rectifier with this slope `a` for negative numbers: √(2 / (1 + a²)).
-    LeakyRelu(f64),
-    /// The scaled exponential unit: 3/4.
-    Selu,
-    /// Another factor.
-    Factor(f64),
-}
-
-impl Gain {
-    /// The factor as a number.
-    ///
-    /// # Examples
-    /// ```
-    /// # use talweg_nn::Gain;
-    /// assert_eq!(Gain::Tanh.value(), 5.0 / 3.0);
-    /// assert_eq!(Gain::LeakyRelu(0.0), Gain::LeakyRelu(0.0));
-    /// assert_eq!(Gain::LeakyRelu(1.0).value(), Gain::Linear.value());
-    /// ```
-    pub fn value(self) -> f64 {
-        match self {
-            Gain::Linear | Gain::Sigmoid => 1.0,
-            Gain::Tanh => 5.0 / 3.0,
-            Gain::Relu => 2.0f64.sqrt(),
-            Gain::LeakyRelu(a) => (2.0 / (1.0 + a * a)).sqrt(),
-            Gain::Selu => 0.75,
-            Gain::Factor(gain) => gain,
-        }
-    }
 }
 
 impl Init {
@@ -140,6 +139,31 @@ impl Init {
         Init::KaimingNormal { fan: Fan::In, gain: Gain::Relu }
     }
 
+    /// Uniform on ±√(3 / fan_in): LeCun, Bottou, Orr and Müller, "Efficient BackProp", 1998. It is [`Init::KaimingUniform`]
+    /// with gain 1, and what self-normalising networks of scaled exponential units start from.
+    pub fn lecun_uniform() -> Init {
+        Init::KaimingUniform { fan: Fan::In, gain: Gain::Linear }
+    }
+
+    /// Normal with mean 0 and standard deviation 1 / √fan_in: the same paper. It is [`Init::KaimingNormal`] with gain 1.
+    ///
+    /// JAX and Keras truncate this distribution at two deviations; here it is whole.
+    pub fn lecun_normal() -> Init {
+        Init::KaimingNormal { fan: Fan::In, gain: Gain::Linear }
+    }
+
+    /// [`Init::Orthogonal`] with gain 1.
+    pub fn orthogonal() -> Init {
+        Init::Orthogonal { gain: Gain::Linear }
+    }
+
+    /// [`Init::TruncatedNormal`] with mean 0, cut off at two deviations: what transformers for pictures start from.
+    ///
+    /// The deviation of what is left is 0.88 `std`.
+    pub fn truncated_normal(std: f64) -> Init {
+        Init::TruncatedNormal { mean: 0.0, std, low: -2.0 * std, high: 2.0 * std }
+    }
+
     /// Uniform on ±1/√fan_in: what linear and convolutional layers start from, bias and weight. The bias has no fan
     /// of its own, so the fan is an argument.
     ///
@@ -152,8 +176,8 @@ impl Init {
     /// Draws a tensor.
     ///
     /// # Panics
-    /// When `dtype` is not a floating-point type, and for Xavier's and Kaiming's distributions when the shape has
-    /// fewer than two axes, so no fans.
+    /// When `dtype` is not a floating-point type; for Xavier's, Kaiming's and the orthogonal distributions when the shape
+    /// has fewer than two axes, so no fans; for the others when it is not of the kind that they are for.
     #[track_caller]
     pub fn draw(&self, shape: impl Into<Shape>, dtype: DType, rng: &mut Rng) -> Tensor {
         let shape = shape.into();
@@ -180,6 +204,13 @@ impl Init {
             Init::KaimingNormal { fan, gain } => {
                 rng.normal(shape, 0.0, per_root(gain.value(), fan.of(&shape)), dtype)
             }
+            Init::TruncatedNormal { mean, std, low, high } => {
+                truncated::normal(shape, [mean, std], [low, high], rng).cast(dtype).clamp(low, high)
+            }
+            Init::Orthogonal { gain } => structured::orthogonal(shape, gain.value(), rng).cast(dtype),
+            Init::Sparse { sparsity, std } => structured::sparse(shape, sparsity, std, dtype, rng),
+            Init::Dirac { groups } => structured::dirac(shape, groups, dtype),
+            Init::Identity => structured::identity(shape, dtype),
         }
     }
 }

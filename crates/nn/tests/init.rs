@@ -298,7 +298,7 @@ fn gains_are_those_of_the_table() {
         ("conv3d", 1.0),
         ("sigmoid", 1.0),
         ("tanh", 1.6666666666666667),
-        ("relu", 1.4142135623730951),
+        ("relu", std::f64::consts::SQRT_2),
         ("leaky_relu", 1.4141428569978354),
         ("selu", 0.75),
     ];

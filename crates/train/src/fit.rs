@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use talweg_data::{Batch, Collate, DataLoader, Dataset};
-use talweg_nn::{Layer, Load, Mode};
-use talweg_optim::Optimizer;
-use talweg_tensor::{Recordings, Rng, Status, Tensor, with_precision};
+use talweg_nn::{Layer, Load};
+use talweg_optim::{Optimizer, Plateau};
+use talweg_tensor::{Recordings, Rng, Status, Tensor};
 
 use crate::callback::{Event, Flow, Run};
 use crate::checkpoint::{Checkpoint, write_atomic};
@@ -16,7 +16,8 @@ use crate::evaluate::{Sums, evaluate};
 use crate::report::{EpochRecord, Report, StopReason};
 use crate::run_dir::RunDir;
 use crate::state::RunState;
-use crate::stopping::{Monitor, Verdict};
+use crate::step::{Forward, run, run_often};
+use crate::stopping::Verdict;
 use crate::trainer::Trainer;
 
 /// The stream of the trainer's seed that layers draw from; the order of examples has its own.
@@ -86,6 +87,13 @@ impl<'a, M: Layer> Fit<'a, M> {
         let mut optimizer = Optimizer::with_rule(trainer.rule.clone(), schedule, trainer.model.params());
         if let Some(clip) = trainer.clip {
             optimizer = optimizer.clip(clip);
+        }
+        for (pattern, group) in &trainer.groups {
+            optimizer = optimizer.group_by(pattern, group.clone());
+        }
+        if let Some((plateau, monitor)) = &trainer.plateau {
+            let higher_is_better = monitor.higher_is_better(&trainer.metrics);
+            optimizer = optimizer.plateau(Plateau { higher_is_better, ..*plateau });
         }
         let rng = Rng::seed(trainer.seed).stream(LAYERS);
         let state = RunState::new(&rng, &trainer.metrics);
@@ -209,18 +217,15 @@ impl<'a, M: Layer> Fit<'a, M> {
     /// One step of gradient descent: forward pass, loss, backward pass, update.
     fn step(&mut self, x: &Tensor, y: &Tensor) -> Result<(), TrainError> {
         let mut rng = self.state.rng();
-        let Trainer { model, loss, penalty, precision, .. } = &*self.trainer;
-        let ran = self.recordings.run(&[x, y], &mut rng, |inputs, rng| {
-            let forward = || model.forward(inputs[0], &mut Mode::Train(rng));
-            let prediction = with_precision(*precision, forward);
-            let data_loss = loss.forward(&prediction, inputs[1]);
-            match penalty.as_ref().and_then(|penalty| penalty.forward(&model.params())) {
-                Some(amount) => vec![&data_loss + amount, prediction, data_loss],
-                None => vec![data_loss, prediction],
-            }
-        });
-        let total = ran.loss.item();
-        let data_loss = ran.outputs.get(2).map_or(total, Tensor::item);
+        let mut own;
+        let (forward, gradients) = if self.trainer.runs_once() {
+            run(self.trainer, &mut self.recordings, [x, y], &mut rng)
+        } else {
+            let ran = run_often(self.trainer, &mut self.recordings, &self.optimizer, [x, y], &mut rng);
+            own = ran.1;
+            (ran.0, &mut own)
+        };
+        let Forward { total, loss: data_loss, prediction } = forward;
         let step = self.state.step + 1;
         if !total.is_finite() {
             let lr = self.optimizer.schedule().at(self.state.step);
@@ -232,11 +237,11 @@ impl<'a, M: Layer> Fit<'a, M> {
             };
             return Err(TrainError::Diverged { step, epoch: self.state.epoch + 1, loss: total, lr, kept });
         }
-        let report = self.optimizer.step_mut(ran.gradients);
+        let report = self.optimizer.step_mut(gradients);
         self.state.set_rng(&rng);
         (self.state.step, self.state.lr) = (step, report.lr);
         self.state.position += 1;
-        self.state.sums.add(&self.trainer.metrics, data_loss, &ran.outputs[1], y);
+        self.state.sums.add(&self.trainer.metrics, data_loss, &prediction, y);
         for name in report.without_gradient {
             let text = format!(
                 "the parameter {name} got no gradient: it took no part in the loss, or its gradient was cut on the way"
@@ -279,6 +284,8 @@ impl<'a, M: Layer> Fit<'a, M> {
         V::Item: Collate<Batch = Batch>,
     {
         let Trainer { model, loss, metrics, .. } = &*self.trainer;
+        // Averages, where the rule keeps some: they are judged, kept as the best, and taken back out.
+        let averaged = self.optimizer.evaluation_weights();
         let validation =
             validation.map(|loader| evaluate(model, loss.as_ref(), metrics, loader)).transpose()?;
         let record = EpochRecord {
@@ -289,6 +296,8 @@ impl<'a, M: Layer> Fit<'a, M> {
             validation,
         };
         let decision = self.judge(&record);
+        drop(averaged);
+        self.observe(&record);
         self.state.epoch += 1;
         self.state.position = 0;
         self.state.sums = Sums::new(&self.trainer.metrics);
@@ -314,12 +323,7 @@ impl<'a, M: Layer> Fit<'a, M> {
     fn judge(&mut self, record: &EpochRecord) -> Option<StopReason> {
         let mut stop = None;
         if let Some(rule) = &self.trainer.early_stopping {
-            let higher = match &rule.monitor {
-                Monitor::Loss => false,
-                Monitor::Metric(name) => {
-                    self.trainer.metrics.iter().any(|m| m.name() == name && m.higher_is_better())
-                }
-            };
+            let higher = rule.monitor.higher_is_better(&self.trainer.metrics);
             let scores = record.validation.as_ref().unwrap_or(&record.train);
             match self.state.best.judge(rule, record.epoch, scores, higher) {
                 Verdict::Better => self.best = self.trainer.model.state(),
@@ -335,12 +339,21 @@ impl<'a, M: Layer> Fit<'a, M> {
         stop
     }
 
+    /// Tells the plateau, if there is one, the score that it watches.
+    fn observe(&mut self, record: &EpochRecord) {
+        if let Some((_, monitor)) = &self.trainer.plateau {
+            let scores = record.validation.as_ref().unwrap_or(&record.train);
+            self.optimizer.observe(monitor.score(scores));
+        }
+    }
+
     /// Puts the best weights back, writes the model, and reports.
     fn finish(mut self) -> Result<Report, TrainError> {
         let stop = self.state.stop.unwrap_or(StopReason::Epochs);
         let resumable = matches!(stop, StopReason::Interrupted | StopReason::Callback);
         // A run that can go on must be found as it was left; the checkpoint holds the last weights in any case.
         self.save()?;
+        self.optimizer.evaluation_weights().forget();
         let restored_epoch = (!self.best.is_empty() && !resumable).then_some(self.state.best.epoch);
         if restored_epoch.is_some() {
             let fits = self.trainer.model.load_state(&self.best, Load::Strict);

@@ -18,6 +18,7 @@ mod metrics;
 mod report;
 mod run_dir;
 mod state;
+mod step;
 mod stopping;
 mod trainer;
 

@@ -1,8 +1,11 @@
 //! When a run ends before its last epoch.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::evaluate::Scores;
+use crate::metrics::Metric;
 
 /// Which score is watched.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,6 +14,29 @@ pub enum Monitor {
     Loss,
     /// A metric by name.
     Metric(String),
+}
+
+impl Monitor {
+    /// The name of what is watched.
+    fn name(&self) -> &str {
+        match self {
+            Monitor::Loss => "loss",
+            Monitor::Metric(name) => name,
+        }
+    }
+
+    /// What is watched among the scores of an epoch; NaN if it is not there.
+    pub(crate) fn score(&self, scores: &Scores) -> f64 {
+        scores.get(self.name()).unwrap_or(f64::NAN)
+    }
+
+    /// Whether a larger score is a better one.
+    pub(crate) fn higher_is_better(&self, metrics: &[Arc<dyn Metric>]) -> bool {
+        match self {
+            Monitor::Loss => false,
+            Monitor::Metric(name) => metrics.iter().any(|m| m.name() == name && m.higher_is_better()),
+        }
+    }
 }
 
 /// Ends a run when the validation score has got no better for a number of epochs, and puts the best weights back.
@@ -68,11 +94,7 @@ impl Best {
         scores: &Scores,
         higher_is_better: bool,
     ) -> Verdict {
-        let name = match &rule.monitor {
-            Monitor::Loss => "loss",
-            Monitor::Metric(name) => name,
-        };
-        let score = scores.get(name).unwrap_or(f64::NAN);
+        let score = rule.monitor.score(scores);
         let gain = |best: f64| if higher_is_better { score - best } else { best - score };
         if self.score.is_none_or(|best| gain(best) > rule.min_delta) && !score.is_nan() {
             *self = Best { score: Some(score), epoch, waited: 0 };

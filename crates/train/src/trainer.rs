@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use talweg_data::{Batch, Collate, DataLoader, Dataset};
 use talweg_nn::{Layer, Loss, Penalty};
-use talweg_optim::{Clip, Rule, Schedule, Sgd};
+use talweg_optim::{Clip, Group, Plateau, Rule, Sam, Schedule, Sgd};
 use talweg_tensor::Precision;
 
 use crate::callback::Callback;
@@ -15,7 +15,7 @@ use crate::error::TrainError;
 use crate::fit;
 use crate::metrics::Metric;
 use crate::report::Report;
-use crate::stopping::{Convergence, EarlyStopping};
+use crate::stopping::{Convergence, EarlyStopping, Monitor};
 
 /// Trains a model: the loop of forward pass, loss, backward pass and update, with what a run needs around it.
 ///
@@ -48,6 +48,11 @@ pub struct Trainer<M> {
     pub(crate) callbacks: Vec<Box<dyn Callback>>,
     pub(crate) penalty: Option<Penalty>,
     pub(crate) clip: Option<Clip>,
+    pub(crate) groups: Vec<(String, Group)>,
+    pub(crate) plateau: Option<(Plateau, Monitor)>,
+    pub(crate) sam: Option<Sam>,
+    /// Into how many parts a batch is cut.
+    pub(crate) parts: usize,
     pub(crate) epochs: u64,
     pub(crate) iterations: Option<u64>,
     pub(crate) batch: usize,
@@ -82,6 +87,10 @@ impl<M: Layer> Trainer<M> {
             callbacks: Vec::new(),
             penalty: None,
             clip: None,
+            groups: Vec::new(),
+            plateau: None,
+            sam: None,
+            parts: 1,
             epochs: 10,
             iterations: None,
             batch: 64,
@@ -136,6 +145,43 @@ impl<M: Layer> Trainer<M> {
     /// Limits gradients before each step.
     pub fn clip(mut self, clip: Clip) -> Trainer<M> {
         self.clip = Some(clip);
+        self
+    }
+
+    /// Gives the parameters whose names fit a pattern other options, see [`talweg_optim::Optimizer::group_by`].
+    ///
+    /// [`Trainer::fit`] panics when no parameter fits.
+    pub fn group(mut self, pattern: &str, group: Group) -> Trainer<M> {
+        self.groups.push((pattern.into(), group));
+        self
+    }
+
+    /// Lowers the learning rate when the validation loss, or another score, has got no better for a while; judged after
+    /// each epoch. Whether higher is better follows from the score.
+    pub fn plateau(mut self, plateau: Plateau, monitor: Monitor) -> Trainer<M> {
+        self.plateau = Some((plateau, monitor));
+        self
+    }
+
+    /// Takes the gradient of every step at the worst point nearby, see [`Sam`]: twice the work. Running statistics of
+    /// normalisations hear of both passes.
+    pub fn sam(mut self, sam: Sam) -> Trainer<M> {
+        self.sam = Some(sam);
+        self
+    }
+
+    /// Cuts every batch into so many parts, and adds their gradients up before the step: the step of the whole batch, with
+    /// the memory of a part.
+    ///
+    /// The same but for rounding, where the loss is a mean over the examples and no layer looks at several examples at
+    /// once, as batch normalisation does. Each part draws its own random numbers.
+    ///
+    /// # Panics
+    /// When it is 0.
+    #[track_caller]
+    pub fn accumulate(mut self, parts: usize) -> Trainer<M> {
+        assert!(parts > 0, "trainer: a batch cannot be cut into 0 parts");
+        self.parts = parts;
         self
     }
 

@@ -15,7 +15,7 @@ const NUMBER: u64 = 4;
 pub(crate) fn estimate(config: &Config, shaped: &[Shaped]) -> String {
     let parameters: u64 = shaped.iter().map(|layer| layer.parameters).sum();
     let weights = parameters.saturating_mul(NUMBER);
-    let state = weights.saturating_mul(slots(&config.train.optimizer));
+    let state = weights.saturating_mul(config.train.optimizer.slots());
     let size =
         |shape: &[usize]| shape.iter().fold(NUMBER, |bytes, extent| bytes.saturating_mul(*extent as u64));
     let example = shaped.iter().map(|layer| size(&layer.output)).fold(0u64, u64::saturating_add);
@@ -61,7 +61,7 @@ pub(crate) fn suffices(shaped: &[Shaped], copies: u64, batch: usize) -> Result<(
 
 /// How many times the weights are in memory while training: themselves, their gradients, and the optimizer's state.
 pub(crate) fn copies(optimizer: &Optimizer) -> u64 {
-    2 + slots(optimizer)
+    2 + optimizer.slots()
 }
 
 /// The memory that the system says is free, where it says so.
@@ -69,18 +69,6 @@ fn available() -> Option<u64> {
     let text = fs::read_to_string("/proc/meminfo").ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
     Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.saturating_mul(1024))
-}
-
-/// How many numbers the optimizer keeps for each weight.
-fn slots(optimizer: &Optimizer) -> u64 {
-    match optimizer {
-        Optimizer::Sgd { momentum, .. } => u64::from(*momentum > 0.0),
-        Optimizer::Adam { .. } | Optimizer::AdamW { .. } => 2,
-        Optimizer::RmsProp { momentum, centered, .. } => {
-            1 + u64::from(*momentum > 0.0) + u64::from(*centered)
-        }
-        Optimizer::Adagrad { .. } => 1,
-    }
 }
 
 /// A number of bytes in the unit that suits it.

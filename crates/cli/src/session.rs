@@ -1,5 +1,7 @@
 //! Everything that a run is made of, put together from the configuration.
 
+mod optimizing;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -7,20 +9,21 @@ use std::sync::atomic::AtomicBool;
 use talweg::data::transforms::{RandomFlip, RandomShift};
 use talweg::data::{DataLoader, Dataset, Examples};
 use talweg::nn::{self, Penalty};
-use talweg::optim::{Adagrad, Adam, AdamW, Clip, OneCycle, RmsProp, Rule, Schedule, Sgd};
+use talweg::optim::Clip;
 use talweg::tensor::{Precision, Rng, Tensor};
 use talweg::train::callbacks::Progress;
 use talweg::train::{EarlyStopping, Monitor, Report, Scores, Trainer, evaluate};
 
 use crate::config::Config;
 use crate::config::shapes::Shaped;
-use crate::config::train::{self, Loss, Optimizer, Unit};
+use crate::config::train::{self, Loss};
 use crate::error::CliError;
 use crate::memory;
 use crate::network::Network;
 use crate::parts::{Channels, Inputs, Parts};
 use crate::run_folder::ChangedConfig;
 use crate::target::Form;
+use optimizing::{rule, schedule};
 
 /// The stream of `train.seed` that the first weights are drawn from; the trainer has its own.
 const WEIGHTS: u64 = 2;
@@ -184,54 +187,6 @@ pub(crate) fn loss(loss: &Loss) -> Box<dyn nn::Loss> {
         Loss::BceWithLogits { pos_weight } => {
             let pos_weight = (*pos_weight != 1.0).then(|| Tensor::scalar(*pos_weight as f32));
             Box::new(nn::BceWithLogits { pos_weight, ..Default::default() })
-        }
-    }
-}
-
-fn rule(optimizer: &Optimizer) -> Arc<dyn Rule> {
-    match *optimizer {
-        Optimizer::Sgd { momentum, dampening, nesterov, weight_decay, .. } => {
-            Arc::new(Sgd { momentum, dampening, nesterov, weight_decay })
-        }
-        Optimizer::Adam { betas: [beta1, beta2], eps, weight_decay, .. } => {
-            Arc::new(Adam { beta1, beta2, eps, weight_decay, ..Adam::default() })
-        }
-        Optimizer::AdamW { betas: [beta1, beta2], eps, weight_decay, .. } => {
-            Arc::new(AdamW { beta1, beta2, eps, weight_decay, ..AdamW::default() })
-        }
-        Optimizer::RmsProp { alpha, eps, momentum, centered, weight_decay, .. } => {
-            Arc::new(RmsProp { alpha, eps, momentum, centred: centered, weight_decay })
-        }
-        Optimizer::Adagrad { lr_decay, eps, initial_accumulator, weight_decay, .. } => {
-            Arc::new(Adagrad { lr_decay, eps, initial: initial_accumulator, weight_decay })
-        }
-    }
-}
-
-/// The schedule that peaks at `lr`, for epochs of `batches` steps.
-fn schedule(schedule: &train::Schedule, lr: f64, batches: u64) -> Schedule {
-    let steps = |length: u64, unit: Unit| match unit {
-        Unit::Steps => length,
-        Unit::Epochs => length.saturating_mul(batches),
-    };
-    let in_unit = |schedule: Schedule, unit: Unit| match unit {
-        Unit::Steps => schedule,
-        Unit::Epochs => schedule.per_epoch(),
-    };
-    match schedule {
-        train::Schedule::Constant => Schedule::constant(lr),
-        train::Schedule::Step { every, factor, unit } => in_unit(Schedule::step(lr, *every, *factor), *unit),
-        train::Schedule::Exponential { factor, unit } => in_unit(Schedule::exponential(lr, *factor), *unit),
-        train::Schedule::Cosine { lr_min } => Schedule::cosine_to(lr, *lr_min),
-        train::Schedule::OneCycle { pct_start, div_factor, final_div_factor } => {
-            let cycle = OneCycle { rise: *pct_start, start: *div_factor, end: *final_div_factor };
-            Schedule::one_cycle_with(lr, cycle)
-        }
-        train::Schedule::Warmup { length, unit, then } => {
-            self::schedule(then, lr, batches).warmup(steps(*length, *unit))
-        }
-        train::Schedule::Hold { length, unit, then } => {
-            Schedule::constant(lr).then(steps(*length, *unit), self::schedule(then, lr, batches))
         }
     }
 }

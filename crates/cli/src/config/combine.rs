@@ -132,14 +132,29 @@ fn optimizer(config: &Config, checker: &mut Checker) {
     while let Schedule::Warmup { then, .. } | Schedule::Hold { then, .. } = schedule {
         schedule = then;
     }
-    if let Schedule::Cosine { lr_min } = schedule
-        && *lr_min > train.optimizer.lr()
+    if let Some(lr_min) = schedule.lr_min()
+        && lr_min > train.optimizer.lr()
     {
         let message = format!(
-            "lr_min = {lr_min:?} is above the learning rate {:?} that the cosine falls from",
+            "lr_min = {lr_min:?} is above the learning rate {:?} that the schedule falls from",
             train.optimizer.lr()
         );
         checker.refuse::<()>(&config.origin("train.schedule"), message);
+    }
+    if let Schedule::MultiStep { milestones, .. } = schedule
+        && !milestones.is_sorted_by(|a, b| a < b)
+    {
+        let message = format!("milestones must increase, found {milestones:?}");
+        checker.refuse::<()>(&config.origin("train.schedule"), message);
+    }
+    if let Optimizer::Rprop { etas: [shrink, grow], step_sizes: [smallest, largest], .. } = train.optimizer
+        && (shrink >= 1.0 || grow < 1.0 || smallest > largest)
+    {
+        let message = format!(
+            "rprop needs etas below 1 and above it, and step_sizes in order; found etas = [{shrink:?}, {grow:?}], \
+             step_sizes = [{smallest:?}, {largest:?}]"
+        );
+        checker.refuse::<()>(&config.origin("train.optimizer"), message);
     }
 }
 

@@ -1,6 +1,7 @@
 //! Every key that a configuration may hold, in one table per section.
 
 mod data;
+mod forms;
 mod layers;
 mod model;
 mod optimizers;

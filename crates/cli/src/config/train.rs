@@ -1,7 +1,13 @@
 //! `[train]`, typed.
 
+mod optimizer;
+mod schedule;
+
 use serde::Serialize;
 use talweg::tensor::{ConvAlgorithm, set_convolution};
+
+pub(crate) use optimizer::{MuonScale, Optimizer};
+pub(crate) use schedule::{Height, Schedule, Unit};
 
 use super::check::{Table, Value};
 
@@ -48,38 +54,6 @@ pub(crate) enum Loss {
     Mse,
     Bce,
     BceWithLogits { pos_weight: f64 },
-}
-
-/// The rule that changes the weights.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Optimizer {
-    Sgd { lr: f64, momentum: f64, dampening: f64, nesterov: bool, weight_decay: f64 },
-    Adam { lr: f64, betas: [f64; 2], eps: f64, weight_decay: f64 },
-    AdamW { lr: f64, betas: [f64; 2], eps: f64, weight_decay: f64 },
-    RmsProp { lr: f64, alpha: f64, eps: f64, momentum: f64, centered: bool, weight_decay: f64 },
-    Adagrad { lr: f64, lr_decay: f64, eps: f64, initial_accumulator: f64, weight_decay: f64 },
-}
-
-/// How the learning rate changes over the run.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum Schedule {
-    Constant,
-    Step { every: u64, factor: f64, unit: Unit },
-    Exponential { factor: f64, unit: Unit },
-    Cosine { lr_min: f64 },
-    OneCycle { pct_start: f64, div_factor: f64, final_div_factor: f64 },
-    Warmup { length: u64, unit: Unit, then: Box<Schedule> },
-    Hold { length: u64, unit: Unit, then: Box<Schedule> },
-}
-
-/// What the lengths of a schedule count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Unit {
-    Epochs,
-    Steps,
 }
 
 /// When to give up on the validation part.
@@ -169,76 +143,6 @@ impl Loss {
             "bce" => Loss::Bce,
             "bce-with-logits" => Loss::BceWithLogits { pos_weight: settings.number("pos_weight") },
             other => panic!("bug: loss {other}"),
-        }
-    }
-}
-
-impl Optimizer {
-    fn new(table: &Table) -> Optimizer {
-        let (name, t) = table.choice("optimizer");
-        let (lr, weight_decay) = (t.number("lr"), t.number("weight_decay"));
-        let betas = || {
-            let betas = numbers(t.list("betas"));
-            [betas[0], betas[1]]
-        };
-        match name {
-            "sgd" => Optimizer::Sgd {
-                lr,
-                momentum: t.number("momentum"),
-                dampening: t.number("dampening"),
-                nesterov: t.bool("nesterov"),
-                weight_decay,
-            },
-            "adam" => Optimizer::Adam { lr, betas: betas(), eps: t.number("eps"), weight_decay },
-            "adamw" => Optimizer::AdamW { lr, betas: betas(), eps: t.number("eps"), weight_decay },
-            "rmsprop" => Optimizer::RmsProp {
-                lr,
-                alpha: t.number("alpha"),
-                eps: t.number("eps"),
-                momentum: t.number("momentum"),
-                centered: t.bool("centered"),
-                weight_decay,
-            },
-            "adagrad" => Optimizer::Adagrad {
-                lr,
-                lr_decay: t.number("lr_decay"),
-                eps: t.number("eps"),
-                initial_accumulator: t.number("initial_accumulator"),
-                weight_decay,
-            },
-            other => panic!("bug: optimizer {other}"),
-        }
-    }
-
-    /// The learning rate; under a schedule, its largest value.
-    pub(crate) fn lr(&self) -> f64 {
-        match self {
-            Optimizer::Sgd { lr, .. }
-            | Optimizer::Adam { lr, .. }
-            | Optimizer::AdamW { lr, .. }
-            | Optimizer::RmsProp { lr, .. }
-            | Optimizer::Adagrad { lr, .. } => *lr,
-        }
-    }
-}
-
-impl Schedule {
-    fn new((name, t): (&'static str, &Table)) -> Schedule {
-        let unit = || if t.text("unit") == "epochs" { Unit::Epochs } else { Unit::Steps };
-        let then = || Box::new(Schedule::new(t.choice("then")));
-        match name {
-            "constant" => Schedule::Constant,
-            "step" => Schedule::Step { every: t.integer("every"), factor: t.number("factor"), unit: unit() },
-            "exponential" => Schedule::Exponential { factor: t.number("factor"), unit: unit() },
-            "cosine" => Schedule::Cosine { lr_min: t.number("lr_min") },
-            "one-cycle" => Schedule::OneCycle {
-                pct_start: t.number("pct_start"),
-                div_factor: t.number("div_factor"),
-                final_div_factor: t.number("final_div_factor"),
-            },
-            "warmup" => Schedule::Warmup { length: t.integer("length"), unit: unit(), then: then() },
-            "hold" => Schedule::Hold { length: t.integer("length"), unit: unit(), then: then() },
-            other => panic!("bug: schedule {other}"),
         }
     }
 }

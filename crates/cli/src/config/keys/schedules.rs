@@ -1,5 +1,6 @@
 //! The schedules of the learning rate that `train.schedule` may name, and their settings.
 
+use super::forms::number;
 use crate::config::schema::{Choice, Default, Key, Kind, Range, Variant};
 
 pub(super) static SCHEDULES: Choice = Choice {
@@ -55,14 +56,7 @@ pub(super) static SCHEDULES: Choice = Choice {
             name: "cosine",
             meaning: "falls from the learning rate to `lr_min` along half a cosine wave over the rest of the run",
             main: None,
-            keys: &[Key {
-                name: "lr_min",
-                kind: Kind::Number(Range::at_least(0.0)),
-                default: Default::Is("0.0"),
-                meaning: "the learning rate at the end",
-                example: "1e-5",
-                sources: &[],
-            }],
+            keys: &[LR_MIN],
         },
         Variant {
             name: "one-cycle",
@@ -96,6 +90,129 @@ pub(super) static SCHEDULES: Choice = Choice {
             ],
         },
         Variant {
+            name: "linear",
+            meaning: "falls in a straight line from the learning rate to `lr_min` over the rest of the run",
+            main: None,
+            keys: &[LR_MIN],
+        },
+        Variant {
+            name: "polynomial",
+            meaning: "falls from the learning rate to `lr_min` with a power of what is left of the run",
+            main: Some("power"),
+            keys: &[
+                number("power", Range::above(0.0), "1.0", "the power; 1 is a straight line", "0.9"),
+                LR_MIN,
+            ],
+        },
+        Variant {
+            name: "multi-step",
+            meaning: "multiplies the learning rate by `factor` at each of the milestones",
+            main: Some("milestones"),
+            keys: &[
+                Key {
+                    name: "milestones",
+                    kind: Kind::List { of: &COUNT, min: 1, max: 1000 },
+                    default: Default::Required,
+                    meaning: "where it changes, in the `unit`, in increasing order",
+                    example: "[30, 60, 80]",
+                    sources: &[],
+                },
+                number(
+                    "factor",
+                    Range::above_to(0.0, 1.0),
+                    "0.1",
+                    "what the learning rate is multiplied by",
+                    "0.2",
+                ),
+                UNIT_EPOCHS,
+            ],
+        },
+        Variant {
+            name: "inverse-time",
+            meaning: "divides the learning rate by 1 + rate · t",
+            main: Some("rate"),
+            keys: &[
+                Key {
+                    default: Default::Required,
+                    ..number(
+                        "rate",
+                        Range::above(0.0),
+                        "",
+                        "how fast it falls: to a half after 1 / rate",
+                        "0.1",
+                    )
+                },
+                UNIT_EPOCHS,
+            ],
+        },
+        Variant {
+            name: "inverse-sqrt",
+            meaning: "rises in a straight line to the learning rate, then falls with the root of the step",
+            main: Some("warmup_length"),
+            keys: &[
+                Key {
+                    name: "warmup_length",
+                    meaning: "how long it rises, in the `unit`",
+                    example: "4000",
+                    ..LENGTH
+                },
+                UNIT_STEPS,
+            ],
+        },
+        Variant {
+            name: "cosine-restarts",
+            meaning: "falls along half a cosine wave again and again, each time from the learning rate",
+            main: Some("first"),
+            keys: &[
+                Key {
+                    name: "first",
+                    meaning: "how long the first fall lasts, in the `unit`",
+                    example: "10",
+                    ..LENGTH
+                },
+                Key {
+                    name: "growth",
+                    kind: Kind::Integer { min: 1, max: 1000 },
+                    default: Default::Is("1"),
+                    meaning: "how many times as long as the one before each fall lasts",
+                    example: "2",
+                    sources: &[],
+                },
+                LR_MIN,
+                UNIT_EPOCHS,
+            ],
+        },
+        Variant {
+            name: "cyclic",
+            meaning: "rises from `lr_min` to the learning rate and back in straight lines, again and again",
+            main: Some("up"),
+            keys: &[
+                Key { name: "up", meaning: "how long it rises, in the `unit`", example: "2000", ..LENGTH },
+                Key {
+                    name: "down",
+                    default: Default::Absent("as long as `up`"),
+                    meaning: "how long it falls, in the `unit`",
+                    example: "4000",
+                    ..LENGTH
+                },
+                LR_MIN,
+                Key {
+                    name: "height",
+                    kind: Kind::Word(&[
+                        ("triangular", "the height stays"),
+                        ("triangular2", "the height halves with each cycle"),
+                        ("exp-range", "the height is multiplied by `gamma` at every `unit`"),
+                    ]),
+                    default: Default::Is("\"triangular\""),
+                    meaning: "how the height of the cycles changes",
+                    example: "\"triangular2\"",
+                    sources: &[],
+                },
+                number("gamma", Range::above_to(0.0, 1.0), "1.0", "the factor of `exp-range`", "0.9999"),
+                UNIT_STEPS,
+            ],
+        },
+        Variant {
             name: "warmup",
             meaning: "rises in a straight line from 0 to the learning rate, then follows another schedule",
             main: Some("length"),
@@ -111,6 +228,8 @@ pub(super) static SCHEDULES: Choice = Choice {
 };
 
 const COUNT: Kind = Kind::Integer { min: 1, max: 1_000_000_000_000 };
+
+const LR_MIN: Key = number("lr_min", Range::at_least(0.0), "0.0", "the smallest learning rate", "1e-5");
 
 const LENGTH: Key = Key {
     name: "length",

@@ -23,6 +23,19 @@ fn optimizer() -> impl Strategy<Value = String> {
             format!("{{ adamw = {{ lr = {lr:?}, betas = [{m:?}, 0.95] }} }}"),
             format!("{{ rmsprop = {lr:?}, alpha = {m:?}, centered = {flag} }}"),
             format!("{{ adagrad = {{}}, lr = {lr:?}, initial_accumulator = {wd:?} }}"),
+            format!("{{ adamax = {lr:?}, betas = [{m:?}, 0.5], weight_decay = {wd:?} }}"),
+            format!("{{ nadam = {lr:?}, momentum_decay = {wd:?}, decoupled = {flag} }}"),
+            format!("{{ radam = {lr:?}, decoupled = {flag} }}"),
+            format!("{{ adadelta = {lr:?}, rho = {m:?} }}"),
+            format!("{{ rprop = {lr:?}, etas = [0.25, 1.5], step_sizes = [{lr:?}, 2] }}"),
+            format!("{{ asgd = {lr:?}, lambd = {wd:?}, alpha = {m:?}, t0 = 7 }}"),
+            format!("{{ lion = {lr:?}, betas = [{m:?}, 0.5] }}"),
+            format!("{{ lamb = {lr:?}, weight_decay = {wd:?} }}"),
+            format!("{{ lars = {lr:?}, momentum = {m:?}, nesterov = {flag}, eps = {wd:?} }}"),
+            format!("{{ adafactor = {lr:?}, beta2_decay = -{m:?}, clip = {lr:?} }}"),
+            format!("{{ muon = {lr:?}, nesterov = {flag}, scale = \"adamw\", weight_decay = {wd:?} }}"),
+            format!("{{ schedule-free-sgd = {lr:?}, weight_decay = {wd:?} }}"),
+            "\"schedule-free-adamw\"".to_owned(),
         ])
     })
 }
@@ -37,6 +50,14 @@ fn schedule() -> impl Strategy<Value = String> {
                 format!("{{ step = {{ every = {n}, factor = {f:?}, unit = \"{unit}\" }} }}"),
                 format!("{{ exponential = {f:?} }}"),
                 format!("{{ one-cycle = {{ pct_start = {:?} }} }}", f / 2.0),
+                "\"linear\"".to_owned(),
+                format!("{{ polynomial = {f:?} }}"),
+                format!("{{ multi-step = [{n}, {}], factor = {f:?} }}", n + 1),
+                format!("{{ inverse-time = {f:?}, unit = \"{unit}\" }}"),
+                format!("{{ inverse-sqrt = {n}, unit = \"{unit}\" }}"),
+                format!("{{ cosine-restarts = {n}, growth = 3, unit = \"{unit}\" }}"),
+                format!("{{ cyclic = {n}, down = {n}, height = \"exp-range\", gamma = {f:?} }}"),
+                format!("{{ cyclic = {n}, height = \"triangular2\", unit = \"{unit}\" }}"),
             ])
         });
     plain.prop_recursive(3, 8, 1, |inner| {

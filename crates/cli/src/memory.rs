@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::config::Config;
 use crate::config::shapes::Shaped;
-use crate::config::train::Optimizer;
+use crate::config::train::{Average, Train};
 use crate::error::CliError;
 
 /// Every number is an `f32`.
@@ -15,7 +15,7 @@ const NUMBER: u64 = 4;
 pub(crate) fn estimate(config: &Config, shaped: &[Shaped]) -> String {
     let parameters: u64 = shaped.iter().map(|layer| layer.parameters).sum();
     let weights = parameters.saturating_mul(NUMBER);
-    let state = weights.saturating_mul(config.train.optimizer.slots());
+    let state = weights.saturating_mul(slots(&config.train));
     let size =
         |shape: &[usize]| shape.iter().fold(NUMBER, |bytes, extent| bytes.saturating_mul(*extent as u64));
     let example = shaped.iter().map(|layer| size(&layer.output)).fold(0u64, u64::saturating_add);
@@ -60,8 +60,17 @@ pub(crate) fn suffices(shaped: &[Shaped], copies: u64, batch: usize) -> Result<(
 }
 
 /// How many times the weights are in memory while training: themselves, their gradients, and the optimizer's state.
-pub(crate) fn copies(optimizer: &Optimizer) -> u64 {
-    2 + optimizer.slots()
+pub(crate) fn copies(train: &Train) -> u64 {
+    2 + slots(train)
+}
+
+/// How many numbers are kept for each weight between steps.
+fn slots(train: &Train) -> u64 {
+    let averages = match train.average {
+        None => 0,
+        Some(Average::Ema { .. } | Average::Swa { .. } | Average::Lookahead { .. }) => 1,
+    };
+    train.optimizer.slots() + averages
 }
 
 /// The memory that the system says is free, where it says so.

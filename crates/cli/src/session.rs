@@ -8,11 +8,11 @@ use std::sync::atomic::AtomicBool;
 
 use talweg::data::transforms::{RandomFlip, RandomShift};
 use talweg::data::{DataLoader, Dataset, Examples};
-use talweg::nn::{self, Penalty};
-use talweg::optim::Clip;
+use talweg::nn::{self, Module, Penalty};
+use talweg::optim::fits;
 use talweg::tensor::{Precision, Rng, Tensor};
 use talweg::train::callbacks::Progress;
-use talweg::train::{EarlyStopping, Monitor, Report, Scores, Trainer, evaluate};
+use talweg::train::{EarlyStopping, Report, Scores, Trainer, evaluate};
 
 use crate::config::Config;
 use crate::config::shapes::Shaped;
@@ -41,8 +41,9 @@ impl Session {
     pub(crate) fn new(config: Config, parts: Parts) -> Result<Session, CliError> {
         let shaped = shapes(&config, &parts.inputs)?;
         let batch = config.train.batch_size.unwrap_or(usize::MAX).min(parts.train.len());
-        memory::suffices(&shaped, memory::copies(&config.train.optimizer), batch)?;
+        memory::suffices(&shaped, memory::copies(&config.train), batch)?;
         let (network, form) = build(&config, &parts.inputs)?;
+        groups_fit(&config, &network)?;
         let shape = |examples| form.shape(examples);
         let parts = Parts {
             train: shape(parts.train),
@@ -67,7 +68,7 @@ impl Session {
         // Without a number of epochs, the iterations end the run; the trainer counts in both.
         let needed = options.iterations.map(|steps| steps.div_ceil(batches.max(1)).max(1));
         let mut trainer = Trainer::boxed(Arc::clone(&self.network), loss(&options.loss))
-            .rule(rule(&options.optimizer), schedule(&options.schedule, options.optimizer.lr(), batches))
+            .rule(rule(options, batches), schedule(&options.schedule, options.optimizer.lr(), batches))
             .metrics(self.form.metrics(self.parts.inputs.unit()))
             .callback(Progress::every(options.log_every))
             .epochs(options.epochs.or(needed).unwrap_or(1))
@@ -88,14 +89,9 @@ impl Session {
         if options.l1 > 0.0 || options.l2 > 0.0 {
             trainer = trainer.penalty(Penalty { l1: options.l1, l2: options.l2, ..Penalty::default() });
         }
-        if let Some(norm) = options.clip_norm {
-            trainer = trainer.clip(Clip::Norm(norm));
-        }
+        trainer = optimizing::refine(trainer, options);
         if let Some(early) = options.early_stopping {
-            let monitor = match early.metric {
-                train::Metric::Loss => Monitor::Loss,
-                train::Metric::Accuracy => Monitor::Metric("accuracy".to_owned()),
-            };
+            let monitor = optimizing::monitor(early.metric);
             let rule = EarlyStopping { patience: early.patience, min_delta: early.min_delta, monitor };
             trainer = trainer.early_stopping_by(rule);
         }
@@ -136,6 +132,21 @@ impl Session {
         }
         normalised(loader, self.parts.inputs.normalise.as_ref())
     }
+}
+
+/// Refuses groups of weights whose pattern fits none.
+fn groups_fit(config: &Config, network: &Network) -> Result<(), CliError> {
+    let names: Vec<String> = network.params().into_iter().map(|(name, _)| name).collect();
+    for group in &config.train.groups {
+        if !names.iter().any(|name| fits(&group.pattern, name)) {
+            return Err(CliError::Call(format!(
+                "`train.groups`: no weight's name fits {:?}; there are {}",
+                group.pattern,
+                names.join(", ")
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// The batches of a part that is measured, not trained on.

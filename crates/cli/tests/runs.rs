@@ -268,6 +268,32 @@ fn ctrl_c_saves_and_says_how_to_go_on() {
 }
 
 #[test]
+fn every_refinement_of_a_step_goes_on_to_the_same_bits() {
+    let place = Place::new();
+    let refined = SMALL
+        .replace("{ sgd = 0.1, momentum = 0.9 }", "{ muon = 0.02, weight_decay = 0.01 }")
+        .replace("{ warmup = 10, then = \"cosine\" }", "{ cosine-restarts = 2 }")
+        .replace("clip_norm = 5.0", "clip_adaptive = 0.5")
+        + "average = { ema = 0.9 }\nplateau = { patience = 0, factor = 0.5, threshold = 0.2 }\nsam = 0.05\naccumulate = 2\n\
+           groups = [{ match = \"*.bias\", weight_decay = 0 }, { match = \"layers.4.*\", lr = 0.5 }]\n";
+    place.write("a.toml", refined);
+    place.said(&["train", "a.toml", "--set", "train.run_dir=whole"]);
+    place.said(&["train", "a.toml", "--set", "train.run_dir=parts", "--set", "train.epochs=2"]);
+    place.said(&["resume", "parts", "--set", "train.epochs=4"]);
+    assert!(place.read("whole/model.safetensors") == place.read("parts/model.safetensors"));
+    let scores = place.said(&["evaluate", "whole"]);
+    let accuracy: f64 = scores.trim().rsplit(' ').next().and_then(|x| x.parse().ok()).expect("an accuracy");
+    // Chance is 0.1.
+    assert!(accuracy > 0.8, "{scores}");
+    let message = place
+        .refused(2, &["train", "a.toml", "--set", "train.groups=[\"*.bais\"]", "--set", "train.run_dir=b"]);
+    assert!(
+        message.contains("`train.groups`: no weight's name fits \"*.bais\"; there are layers.0.weight"),
+        "{message}"
+    );
+}
+
+#[test]
 fn a_run_folder_is_never_damaged() {
     let place = Place::new();
     place.write("small.toml", SMALL);

@@ -7,7 +7,7 @@ use super::keys::GROUPS;
 use super::model::{Activation, LayerKind, Units};
 use super::schema::{Default, one_of};
 use super::source::Origin;
-use super::train::{Loss, Metric, Optimizer, Schedule};
+use super::train::{Clip, Loss, Metric, Optimizer, Schedule};
 
 /// Refuses keys of `[data]` that do not apply to the source, and takes their defaults out.
 pub(super) fn sources(root: &mut Table, checker: &mut Checker) {
@@ -127,6 +127,23 @@ fn optimizer(config: &Config, checker: &mut Checker) {
              dampening = {dampening:?}"
         );
         checker.refuse::<()>(&config.origin("train.optimizer"), message);
+    }
+    if train.clip.len() > 1 {
+        let message = "gradients are limited in one way: give one of clip_norm, clip_value and clip_adaptive";
+        let adaptive = train.clip.iter().any(|clip| matches!(clip, Clip::Adaptive(_)));
+        let at = if adaptive { "train.clip_adaptive" } else { "train.clip_value" };
+        checker.refuse::<()>(&config.origin(at), message);
+    }
+    if matches!(train.optimizer, Optimizer::Rprop { .. })
+        && let Some(group) = train.groups.iter().find(|group| group.weight_decay.is_some())
+    {
+        let message = format!("the group {:?} names a weight_decay, but rprop has none", group.pattern);
+        checker.refuse::<()>(&config.origin("train.groups"), message);
+    }
+    let regression = config.data.task == Task::Regression;
+    if train.plateau.is_some_and(|plateau| plateau.metric == Metric::Accuracy) && regression {
+        let message = "metric = \"accuracy\" needs classes, but task = \"regression\"";
+        checker.refuse::<()>(&config.origin("train.plateau"), message);
     }
     let mut schedule = &train.schedule;
     while let Schedule::Warmup { then, .. } | Schedule::Hold { then, .. } = schedule {

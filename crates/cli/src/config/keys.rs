@@ -6,6 +6,7 @@ mod layers;
 mod model;
 mod optimizers;
 mod schedules;
+mod steps;
 mod train;
 
 use super::schema::{Choice, Group};
@@ -14,10 +15,11 @@ use super::schema::{Choice, Group};
 pub(crate) static GROUPS: [&Group; 3] = [&data::DATA, &model::MODEL, &train::TRAIN];
 
 /// The families of named things, each with the key that chooses one.
-pub(crate) static FAMILIES: [(&Choice, &str); 5] = [
+pub(crate) static FAMILIES: [(&Choice, &str); 6] = [
     (&layers::LAYERS, "model.layers"),
     (&optimizers::OPTIMIZERS, "train.optimizer"),
     (&schedules::SCHEDULES, "train.schedule"),
+    (&steps::AVERAGES, "train.average"),
     (&train::LOSSES, "train.loss"),
     (&model::INITS, "model.init"),
 ];

@@ -2,12 +2,14 @@
 
 mod optimizer;
 mod schedule;
+mod step;
 
 use serde::Serialize;
 use talweg::tensor::{ConvAlgorithm, set_convolution};
 
 pub(crate) use optimizer::{MuonScale, Optimizer};
 pub(crate) use schedule::{Height, Schedule, Unit};
+pub(crate) use step::{Average, Clip, Group, Plateau, Sam};
 
 use super::check::{Table, Value};
 
@@ -19,11 +21,18 @@ pub(crate) struct Train {
     pub(crate) schedule: Schedule,
     pub(crate) l1: f64,
     pub(crate) l2: f64,
-    pub(crate) clip_norm: Option<f64>,
+    /// One at most.
+    pub(crate) clip: Vec<Clip>,
+    pub(crate) groups: Vec<Group>,
+    pub(crate) average: Option<Average>,
+    pub(crate) plateau: Option<Plateau>,
+    pub(crate) sam: Option<Sam>,
     pub(crate) epochs: Option<u64>,
     pub(crate) iterations: Option<u64>,
     /// The whole training part where absent.
     pub(crate) batch_size: Option<usize>,
+    /// Into how many parts a batch is cut.
+    pub(crate) accumulate: usize,
     pub(crate) early_stopping: Option<EarlyStopping>,
     pub(crate) convergence: Option<Convergence>,
     pub(crate) seed: u64,
@@ -64,12 +73,18 @@ pub(crate) struct EarlyStopping {
     pub(crate) min_delta: f64,
 }
 
-/// What early stopping watches.
+/// What early stopping and plateaus watch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Metric {
     Loss,
     Accuracy,
+}
+
+impl Metric {
+    fn new(word: &str) -> Metric {
+        if word == "accuracy" { Metric::Accuracy } else { Metric::Loss }
+    }
 }
 
 /// When the training loss counts as settled.
@@ -99,18 +114,23 @@ impl Train {
             schedule: Schedule::new(table.choice("schedule")),
             l1: table.number("l1"),
             l2: table.number("l2"),
-            clip_norm: table.number_if("clip_norm"),
+            clip: Clip::all(table),
+            groups: Group::all(table),
+            average: Average::new(table),
+            plateau: Plateau::new(table),
+            sam: Sam::new(table),
             epochs: table.integer_if("epochs"),
             iterations: table.integer_if("iterations"),
             batch_size: match &table.get("batch_size").expect("bug: batch_size").value {
                 Value::Text(_) => None,
                 value => Some(value.integer() as usize),
             },
+            accumulate: table.integer("accumulate") as usize,
             early_stopping: table.get("early_stopping").map(|_| {
                 let table = table.table("early_stopping");
                 EarlyStopping {
                     patience: table.integer("patience"),
-                    metric: if table.text("metric") == "accuracy" { Metric::Accuracy } else { Metric::Loss },
+                    metric: Metric::new(table.text("metric")),
                     min_delta: table.number("min_delta"),
                 }
             }),

@@ -2,16 +2,64 @@
 
 use std::sync::Arc;
 
+use talweg::nn::Layer;
 use talweg::optim::{
-    Adadelta, Adafactor, Adagrad, Adam, AdamW, Adamax, Asgd, CycleHeight, Cyclic, Lamb, Lars, Lion, Muon,
-    MuonScale, NAdam, OneCycle, RAdam, RmsProp, Rprop, Rule, Schedule, ScheduleFreeAdamW, ScheduleFreeSgd,
-    Sgd,
+    Adadelta, Adafactor, Adagrad, Adam, AdamW, Adamax, Asgd, Clip, CycleHeight, Cyclic, Ema, Group, Lamb,
+    Lars, Lion, Lookahead, Muon, MuonScale, NAdam, OneCycle, Plateau, RAdam, RmsProp, Rprop, Rule, Sam,
+    Schedule, ScheduleFreeAdamW, ScheduleFreeSgd, Sgd, Swa,
 };
+use talweg::train::{Monitor, Trainer};
 
-use crate::config::train::{self, Height, Optimizer, Unit};
+use crate::config::train::{self, Average, Height, Optimizer, Train, Unit};
 
-/// The rule.
-pub(super) fn rule(optimizer: &Optimizer) -> Arc<dyn Rule> {
+/// The rule, with the average that is taken of the weights, for epochs of `batches` steps.
+pub(super) fn rule(train: &Train, batches: u64) -> Arc<dyn Rule> {
+    let rule = plain(&train.optimizer);
+    match train.average {
+        None => rule,
+        Some(Average::Ema { decay }) => Arc::new(Ema { rule, decay }),
+        Some(Average::Swa { start, every }) => {
+            let steps = |epochs: u64| epochs.saturating_mul(batches);
+            // The first weights that count are those at the end of the first epoch behind the start.
+            let start = steps(start.saturating_add(1)).saturating_sub(1);
+            Arc::new(Swa { rule, start, every: steps(every) })
+        }
+        Some(Average::Lookahead { every, alpha }) => Arc::new(Lookahead { rule, every, alpha }),
+    }
+}
+
+/// What surrounds the steps: limits of the gradients, groups, plateaus, SAM, parts of batches.
+pub(super) fn refine<M: Layer>(mut trainer: Trainer<M>, train: &Train) -> Trainer<M> {
+    for clip in &train.clip {
+        trainer = trainer.clip(match *clip {
+            train::Clip::Norm(norm) => Clip::Norm(norm),
+            train::Clip::Value(value) => Clip::Value(value),
+            train::Clip::Adaptive(factor) => Clip::Adaptive { factor, eps: 1e-3 },
+        });
+    }
+    for group in &train.groups {
+        let options = Group { lr: Some(group.lr), weight_decay: group.weight_decay, rule: None };
+        trainer = trainer.group(&group.pattern, options);
+    }
+    if let Some(train::Plateau { patience, factor, metric, threshold, cooldown, lr_min }) = train.plateau {
+        let plateau = Plateau { patience, factor, threshold, cooldown, lowest: lr_min, ..Plateau::default() };
+        trainer = trainer.plateau(plateau, monitor(metric));
+    }
+    if let Some(train::Sam { rho, adaptive }) = train.sam {
+        trainer = trainer.sam(Sam { rho, adaptive });
+    }
+    trainer.accumulate(train.accumulate)
+}
+
+/// The score that is watched.
+pub(super) fn monitor(metric: train::Metric) -> Monitor {
+    match metric {
+        train::Metric::Loss => Monitor::Loss,
+        train::Metric::Accuracy => Monitor::Metric("accuracy".to_owned()),
+    }
+}
+
+fn plain(optimizer: &Optimizer) -> Arc<dyn Rule> {
     match *optimizer {
         Optimizer::Sgd { momentum, dampening, nesterov, weight_decay, .. } => {
             Arc::new(Sgd { momentum, dampening, nesterov, weight_decay })
@@ -168,7 +216,7 @@ mod tests {
         let weight = Tensor::zeros([40, 50], DType::F32);
         for name in names {
             let optimizer = config(&format!("optimizer = \"{name}\"")).train.optimizer;
-            let rule = rule(&optimizer);
+            let rule = plain(&optimizer);
             assert_eq!(rule.name(), name.replace('-', "_"));
             let kept: usize = rule.init(&weight).iter().map(|(_, x)| x.numel()).sum();
             // Numbers that belong to the whole weight, or to its rows and columns, do not count.
@@ -210,7 +258,7 @@ mod tests {
             ("{ schedule-free-sgd = 0.1, beta = 0.7 }", "beta: 0.7, weight_decay: 0.0"),
         ];
         for (text, want) in cases {
-            let found = format!("{:?}", rule(&config(&format!("optimizer = {text}")).train.optimizer));
+            let found = format!("{:?}", plain(&config(&format!("optimizer = {text}")).train.optimizer));
             assert!(found.contains(want), "{text}: {found}");
         }
     }
@@ -241,6 +289,21 @@ mod tests {
                 let found = schedule.at(step);
                 assert!((found - want).abs() < 1e-12, "{text} at {step}: {found}, not {want}");
             }
+        }
+    }
+
+    #[test]
+    fn averages_are_around_the_rule() {
+        let cases = [
+            ("{ ema = 0.5 }", "Ema { rule: Lion", "decay: 0.5"),
+            ("\"lookahead\"", "Lookahead { rule: Lion", "every: 5, alpha: 0.5"),
+            // The weights after the epochs 3, 5, .. of 10 steps: the steps 30, 50, ..
+            ("{ swa = 2, every = 2 }", "Swa { rule: Lion", "start: 29, every: 20"),
+        ];
+        for (text, rule, settings) in cases {
+            let config = config(&format!("optimizer = \"lion\"\naverage = {text}"));
+            let found = format!("{:?}", super::rule(&config.train, 10));
+            assert!(found.starts_with(rule) && found.contains(settings), "{text}: {found}");
         }
     }
 }

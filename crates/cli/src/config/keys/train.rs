@@ -2,6 +2,7 @@
 
 use super::optimizers::OPTIMIZERS;
 use super::schedules::SCHEDULES;
+use super::steps::{ACCUMULATE, AVERAGE, CLIP_ADAPTIVE, CLIP_VALUE, GROUPS, PLATEAU, SAM};
 use crate::config::check::Table;
 use crate::config::schema::{Choice, Default, Group, Key, Kind, Range, Variant};
 
@@ -57,6 +58,12 @@ pub(super) static TRAIN: Group = Group {
             example: "1.0",
             sources: &[],
         },
+        CLIP_VALUE,
+        CLIP_ADAPTIVE,
+        GROUPS,
+        AVERAGE,
+        PLATEAU,
+        SAM,
         Key {
             name: "epochs",
             kind: Kind::Integer { min: 1, max: 1_000_000_000 },
@@ -84,6 +91,7 @@ pub(super) static TRAIN: Group = Group {
             example: "128",
             sources: &[],
         },
+        ACCUMULATE,
         Key {
             name: "early_stopping",
             kind: Kind::Table { keys: EARLY_STOPPING, short: "patience" },

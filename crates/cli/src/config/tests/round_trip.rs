@@ -99,11 +99,19 @@ proptest! {
         loss in select(vec!["\"cross-entropy\"", "{ cross-entropy = { label_smoothing = 0.1 } }", "\"mse\""]),
         (epochs, iterations) in (prop::option::of(1u64..100), prop::option::of(1u64..100)),
         early in select(vec!["", "early_stopping = 2\n", "early_stopping = { patience = 1, metric = \"accuracy\" }\n"]),
+        refinement in select(vec![
+            "",
+            "groups = [\"*.bias\", { match = \"0.*\", lr = 0.5 }]\n",
+            "average = { ema = 0.5 }\nplateau = 3\n",
+            "average = { swa = 2, every = 3 }\nsam = 0.1\naccumulate = 3\n",
+            "average = \"lookahead\"\nplateau = { patience = 2, metric = \"accuracy\", lr_min = 1e-3 }\n",
+            "sam = { rho = 0.5, adaptive = true }\n",
+        ]),
         (seed, clip) in (0..=i64::MAX as u64, prop::option::of(1e-300f64..1e300)),
         // Any text may name a folder: quotes, backslashes, line ends, letters of other alphabets.
         folder in "\\PC{1,20}|[\"'\\\\\n\t\u{1}a]{1,8}",
     ) {
-        let mut train = format!("loss = {loss}\noptimizer = {optimizer}\nschedule = {schedule}\nseed = {seed}\n{early}");
+        let mut train = format!("loss = {loss}\noptimizer = {optimizer}\nschedule = {schedule}\nseed = {seed}\n{early}{refinement}");
         for (key, value) in [("epochs", epochs), ("iterations", iterations)] {
             if let Some(value) = value {
                 train.push_str(&format!("{key} = {value}\n"));

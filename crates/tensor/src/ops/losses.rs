@@ -1,5 +1,18 @@
 //! Losses made of other operations, and what becomes of the losses of a batch.
 
+mod contrastive;
+mod ctc;
+mod difference;
+mod imbalance;
+mod likelihood;
+mod margin;
+
+pub use contrastive::InfoNceOptions;
+pub use ctc::CtcOptions;
+pub use imbalance::{DiceOptions, FocalOptions, SigmoidFocalOptions};
+pub use likelihood::{GaussianNllOptions, KlDivOptions, PoissonNllOptions};
+pub use margin::{CosineEmbeddingOptions, MultiMarginOptions, TripletMarginOptions};
+
 use crate::autograd::Grad;
 use crate::backend::Kernel;
 use crate::op::{Op, OpError, Saved, Spec, apply, check};
@@ -27,6 +40,41 @@ impl Reduction {
             Reduction::Mean => losses.mean(..),
             Reduction::Sum => losses.sum(..),
             Reduction::None => losses.clone(),
+        }
+    }
+}
+
+/// Factors for the elements of a loss, and what becomes of them.
+#[derive(Clone, Debug, Default)]
+pub struct LossOptions {
+    /// A factor for each loss, of a shape that broadcasts to theirs; all 1 by default. The mean divides by the sum of
+    /// the factors.
+    pub weight: Option<Tensor>,
+    /// What becomes of the losses.
+    pub reduction: Reduction,
+}
+
+impl From<Reduction> for LossOptions {
+    fn from(reduction: Reduction) -> LossOptions {
+        LossOptions { weight: None, reduction }
+    }
+}
+
+impl LossOptions {
+    /// The losses times their factors, reduced.
+    #[track_caller]
+    fn apply(&self, name: &str, losses: &Tensor) -> Tensor {
+        let Some(weight) = &self.weight else { return self.reduction.apply(losses) };
+        assert!(
+            weight.shape().broadcast(losses.shape()) == Some(*losses.shape()),
+            "{name}: weight {} does not broadcast to the losses {}; give one factor for each loss, or sizes of 1",
+            weight.shape(),
+            losses.shape()
+        );
+        let weighted = losses * weight;
+        match self.reduction {
+            Reduction::Mean => weighted.sum(..) / weight.broadcast_to(losses.shape()).sum(..),
+            _ => self.reduction.apply(&weighted),
         }
     }
 }
@@ -101,6 +149,16 @@ pub(super) fn assert_same_shape(name: &str, x: &Tensor, target: &Tensor) {
     }
     let hint = if x.numel() == target.numel() { "; reshape one of them" } else { "" };
     panic!("{name}: input {} and target {} must have one shape{hint}", x.shape(), target.shape());
+}
+
+/// A constant of the type of `x`.
+fn number(x: f64, like: &Tensor) -> Tensor {
+    Tensor::full([], x, like.dtype())
+}
+
+/// `max(x, 0)` whose gradient at 0 is 1, as in PyTorch's losses with a margin.
+fn above_zero(x: &Tensor) -> Tensor {
+    x.clamp(0.0, f64::INFINITY)
 }
 
 #[track_caller]

@@ -35,7 +35,11 @@ pub use compare::Compare;
 pub use conv2d::Conv2dOptions;
 pub(crate) use cross_entropy::no_such_class;
 pub use cross_entropy::{CrossEntropyKernel, CrossEntropyOptions};
-pub use losses::{NllLossOptions, Reduction};
+pub use losses::{
+    CosineEmbeddingOptions, CtcOptions, DiceOptions, FocalOptions, GaussianNllOptions, InfoNceOptions,
+    KlDivOptions, LossOptions, MultiMarginOptions, NllLossOptions, PoissonNllOptions, Reduction,
+    SigmoidFocalOptions, TripletMarginOptions,
+};
 pub use norm::NormKernel;
 pub use pool2d::Pool2dOptions;
 pub use recurrent::{LstmOutput, RecurrentWeights};

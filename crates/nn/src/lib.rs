@@ -26,7 +26,7 @@ mod suggest;
 
 pub use init::{Fan, Gain, Init, fans};
 pub use layers::*;
-pub use losses::{Bce, BceWithLogits, CrossEntropy, Loss, Mse, Penalty};
+pub use losses::*;
 pub use mode::Mode;
 pub use models::{BasicBlock, Gpt, GptOptions, ResNet, Stem};
 pub use module::{Entry, Module, Path};

@@ -1,7 +1,12 @@
 //! Losses: what compares a prediction with a target; and penalties, which compare weights with zero.
 
 mod binary;
+mod contrastive;
 mod cross_entropy;
+mod difference;
+mod imbalance;
+mod likelihood;
+mod margin;
 mod mse;
 mod penalty;
 
@@ -10,7 +15,14 @@ use std::fmt::Debug;
 use talweg_tensor::Tensor;
 
 pub use binary::{Bce, BceWithLogits};
+pub use contrastive::{Bpr, InfoNce, SigmoidContrastive};
 pub use cross_entropy::CrossEntropy;
+pub use difference::{Huber, L1, SmoothL1};
+pub use imbalance::{Dice, Focal, SigmoidFocal};
+pub use likelihood::{Ctc, GaussianNll, KlDiv, Nll, PoissonNll};
+pub use margin::{
+    CosineEmbedding, Hinge, HingeEmbedding, MarginRanking, MultiMargin, SoftMargin, TripletMargin,
+};
 pub use mse::Mse;
 pub use penalty::Penalty;
 

@@ -3,7 +3,7 @@
 use talweg_tensor::{AttentionDropout, AttentionOptions, Rng, Tensor};
 
 use crate::Module;
-use crate::layers::{Layer, Linear};
+use crate::layers::{Layer, Linear, RotaryPositions};
 use crate::mode::Mode;
 
 /// Each position takes from all others what fits to it: heads of
@@ -14,7 +14,7 @@ use crate::mode::Mode;
 /// - `heads`: how many attentions go on side by side.
 /// - `rng`: where the initial weights come from.
 /// - [`MultiHeadAttention::causal`] hides later positions; [`MultiHeadAttention::grouped`] lets heads share keys and
-///   values; [`MultiHeadAttention::dropout`] adds noise to the probabilities in training;
+///   values; [`MultiHeadAttention::rotary`] turns queries and keys by their positions; [`MultiHeadAttention::dropout`] adds noise to the probabilities in training;
 ///   [`MultiHeadAttention::without_bias`] leaves the biases out.
 ///
 /// # Shapes
@@ -62,6 +62,9 @@ pub struct MultiHeadAttention {
     pub causal: bool,
     /// The probability to drop a probability, in training.
     pub dropout: f64,
+    /// What turns queries and keys by their positions.
+    #[module(skip)]
+    pub rotary: Option<RotaryPositions>,
 }
 
 impl MultiHeadAttention {
@@ -95,6 +98,7 @@ impl MultiHeadAttention {
             kv_heads,
             causal: false,
             dropout: 0.0,
+            rotary: None,
         }
     }
 
@@ -111,6 +115,16 @@ impl MultiHeadAttention {
     pub fn dropout(self, p: f64) -> MultiHeadAttention {
         assert!((0.0..=1.0).contains(&p), "MultiHeadAttention: the probability {p} is not between 0 and 1");
         MultiHeadAttention { dropout: p, ..self }
+    }
+
+    /// The same layer with queries and keys turned by their positions, up to `count` of them: see [`RotaryPositions`].
+    ///
+    /// # Panics
+    /// When the length of a head's vector is odd.
+    #[track_caller]
+    pub fn rotary(self, count: usize) -> MultiHeadAttention {
+        let size = self.proj.weight.shape().size(1) / self.heads;
+        MultiHeadAttention { rotary: Some(RotaryPositions::new(count, size, 10_000.0)), ..self }
     }
 
     /// The same layer without biases.
@@ -144,8 +158,31 @@ impl MultiHeadAttention {
             _ => None,
         };
         let options = AttentionOptions { causal: self.causal, scale: None, mask, dropout };
-        let y = self.qkv.forward(x, mode).self_attention(self.heads, self.kv_heads, &options);
+        let qkv = self.qkv.forward(x, mode);
+        let y = match &self.rotary {
+            Some(rotary) => self.turned(&qkv, rotary, &options, mode),
+            None => qkv.self_attention(self.heads, self.kv_heads, &options),
+        };
         self.proj.forward(&y, mode)
+    }
+}
+
+impl MultiHeadAttention {
+    /// Attention with queries and keys turned by their positions.
+    fn turned(
+        &self,
+        qkv: &Tensor,
+        rotary: &RotaryPositions,
+        options: &AttentionOptions,
+        mode: &mut Mode<'_>,
+    ) -> Tensor {
+        let [b, t, width] = qkv.sizes();
+        let size = width / (self.heads + 2 * self.kv_heads);
+        let heads = qkv.reshape([b, t, width / size, size]).permute(&[0, 2, 1, 3]);
+        let both = rotary.forward(&heads.narrow(1, 0, self.heads + self.kv_heads), mode);
+        let (q, k) = (both.narrow(1, 0, self.heads), both.narrow(1, self.heads, self.kv_heads));
+        let v = heads.narrow(1, self.heads + self.kv_heads, self.kv_heads);
+        q.attention(&k, &v, options).permute(&[0, 2, 1, 3]).reshape([b, t, self.heads * size])
     }
 }
 

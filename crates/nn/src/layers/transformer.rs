@@ -89,6 +89,30 @@ pub enum NormOrder {
     Post,
 }
 
+/// What a part of a block computes.
+pub(super) type Part<'a> = &'a dyn Fn(&Tensor, &mut Mode<'_>) -> Tensor;
+
+impl NormOrder {
+    /// One part of a block with its noise, shortcut and normalisation.
+    pub(super) fn part(
+        self,
+        x: &Tensor,
+        norm: &LayerNorm,
+        dropout: &Dropout,
+        mode: &mut Mode<'_>,
+        f: Part<'_>,
+    ) -> Tensor {
+        let run = |x: &Tensor, mode: &mut Mode<'_>| {
+            let y = f(x, mode);
+            if dropout.p > 0.0 { dropout.forward(&y, mode) } else { y }
+        };
+        match self {
+            NormOrder::Pre => x + run(&norm.forward(x, mode), mode),
+            NormOrder::Post => norm.forward(&(x + run(x, mode)), mode),
+        }
+    }
+}
+
 /// A block of a transformer: attention and a feed-forward map, each with a shortcut and a normalisation,
 /// `x + a(norm(x))`, then `x + f(norm(x))`.
 ///
@@ -177,22 +201,24 @@ impl TransformerBlock {
         }
     }
 
-    /// One part with its shortcut and normalisation.
-    fn part(&self, x: &Tensor, norm: &LayerNorm, layer: &dyn Layer, mode: &mut Mode<'_>) -> Tensor {
-        let run = |x: &Tensor, mode: &mut Mode<'_>| {
-            let y = layer.forward(x, mode);
-            if self.dropout.p > 0.0 { self.dropout.forward(&y, mode) } else { y }
-        };
-        match self.order {
-            NormOrder::Pre => x + run(&norm.forward(x, mode), mode),
-            NormOrder::Post => norm.forward(&(x + run(x, mode)), mode),
-        }
+    /// The output with a mask of who sees whom: see [`MultiHeadAttention::masked`].
+    ///
+    /// # Panics
+    /// When input or mask do not fit.
+    #[track_caller]
+    pub fn masked(&self, x: &Tensor, mask: &Tensor, mode: &mut Mode<'_>) -> Tensor {
+        let x = self.part(x, &self.norm1, mode, &|x, mode| self.attention.masked(x, mask, mode));
+        self.part(&x, &self.norm2, mode, &|x, mode| self.feed_forward.forward(x, mode))
+    }
+
+    fn part(&self, x: &Tensor, norm: &LayerNorm, mode: &mut Mode<'_>, f: Part<'_>) -> Tensor {
+        self.order.part(x, norm, &self.dropout, mode, f)
     }
 }
 
 impl Layer for TransformerBlock {
     fn forward(&self, x: &Tensor, mode: &mut Mode<'_>) -> Tensor {
-        let x = self.part(x, &self.norm1, &self.attention, mode);
-        self.part(&x, &self.norm2, &self.feed_forward, mode)
+        let x = self.part(x, &self.norm1, mode, &|x, mode| self.attention.forward(x, mode));
+        self.part(&x, &self.norm2, mode, &|x, mode| self.feed_forward.forward(x, mode))
     }
 }

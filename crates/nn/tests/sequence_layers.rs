@@ -128,14 +128,8 @@ fn encoders_and_decoders_learn_everywhere() {
     let (plain, causal) = (shaken(plain), shaken(causal));
     plain.params().iter().zip(causal.params()).for_each(|((_, a), (_, b))| b.set(&a.get().detach()));
     let earlier: Vec<bool> = (0..9).map(|i| i % 3 <= i / 3).collect();
-    let masked = TransformerEncoder::of(vec![plain]).masked(
-        &x,
-        &Tensor::from_slice(&earlier, [3, 3]),
-        &mut Mode::Eval,
-    );
-    let causal = TransformerEncoder::of(vec![causal]).forward(&x, &mut Mode::Eval);
-    // Both end with a fresh normalisation, in f32 parameters: compared in that precision.
-    assert!((masked - causal).abs().max(..).item() < 1e-6);
+    let masked = plain.masked(&x, &Tensor::from_slice(&earlier, [3, 3]), &mut Mode::Eval);
+    assert!(near(&masked, &causal.forward(&x, &mut Mode::Eval)));
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 use std::hint::black_box;
 
+#[cfg(target_arch = "x86_64")]
 use crate::isa::{Isa, detect};
 
 const ROUNDS: usize = 100_000;

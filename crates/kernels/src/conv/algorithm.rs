@@ -63,5 +63,5 @@ fn is_worth(s: &Conv2d) -> bool {
     let [height, width] = s.output();
     let tiles = height.div_ceil(4) * width.div_ceil(4);
     let products = (36 * tiles, 9 * height * width);
-    s.in_channels >= 16 && s.out_channels >= 16 && s.batch * tiles >= 8 && products.1 >= 2 * products.0
+    s.in_channels >= 8 && s.out_channels >= 8 && s.batch * tiles >= 8 && products.1 >= 2 * products.0
 }

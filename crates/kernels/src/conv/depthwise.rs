@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::frame::{Frame, Layout};
+use super::places::Places;
 use super::{Conv2d, Placed};
 use crate::dispatch::multiversion;
 use crate::threads::{Shared, for_each};
@@ -28,7 +29,7 @@ fn laid_out<'a, T: Float>(
     s: &Placed,
     x: &'a [T],
     [n, c]: [usize; 2],
-) -> (Frame<'a, T>, Vec<usize>) {
+) -> (Frame<'a, T>, Places) {
     let (len, kernel) = (s.in_channels * s.height * s.width, s.kernel[0] * s.kernel[1]);
     let frame = Frame::new(layout, &x[n * len..][..len], c..c + 1, 0..s.pixels());
     let taps = frame.taps(c * kernel..(c + 1) * kernel);

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::Placed;
+use super::places::Places;
 use crate::dispatch::multiversion;
 use crate::{Buffer, Float};
 
@@ -47,16 +48,14 @@ impl<'a> Layout<'a> {
     }
 
     /// Where the taps of the first channel see output pixel (0, 0) in a whole frame.
-    pub(super) fn taps(&self) -> Vec<usize> {
+    pub(super) fn taps(&self) -> Places {
         let s = self.s;
         let places =
             (0..s.kernel[0] * s.kernel[1]).map(|t| (t / s.kernel[1], t % s.kernel[1] * s.dilation[1]));
-        places
-            .map(|(r, column)| {
-                let (phase, place) = (column % s.stride[1], column / s.stride[1]);
-                r * s.dilation[0] * self.line + phase * self.part + place
-            })
-            .collect()
+        Places::collect(places.map(|(r, column)| {
+            let (phase, place) = (column % s.stride[1], column / s.stride[1]);
+            r * s.dilation[0] * self.line + phase * self.part + place
+        }))
     }
 
     /// Copies the image out of a whole frame of one channel, zeros where no output sees it.
@@ -157,7 +156,7 @@ impl<'a, T: Float> Frame<'a, T> {
     /// Where the taps of a range (of the group's) see the pixel that [`Layout::for_runs`] calls 0.
     ///
     /// Rows before the frame's first are missing, so that the sum with a pixel of the frame is what counts; it wraps.
-    pub(super) fn taps(&self, taps: Range<usize>) -> Vec<usize> {
+    pub(super) fn taps(&self, taps: Range<usize>) -> Places {
         let (s, layout) = (self.layout.s, &self.layout);
         let [rows, cols] = s.kernel;
         let (mut channel, mut r, mut q) =
@@ -173,7 +172,7 @@ impl<'a, T: Float> Frame<'a, T> {
                 .wrapping_add(column)
         };
         // Counting on is much cheaper than three divisions per tap.
-        taps.map(|_| {
+        Places::collect(taps.map(|_| {
             let here = place(channel, r, q);
             q += 1;
             if q == cols {
@@ -183,8 +182,7 @@ impl<'a, T: Float> Frame<'a, T> {
                 (r, channel) = (0, channel + 1);
             }
             here
-        })
-        .collect()
+        }))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Convolutions of one group as products over all images at once.
 
 use super::factors::{Outputs, Pixels, Taps};
-use super::{Conv2d, Placed};
+use super::{Conv2d, Placed, grouped};
 use crate::dispatch::isa;
 use crate::gemm::{Lanes, Large, LargeEpilogue};
 use crate::threads::{Shared, for_each};
@@ -28,15 +28,16 @@ pub(super) fn forward<T: Float>(s: &Placed, x: &[T], w: &[T], bias: Option<&[T]>
 
 /// The weights for the input gradient: [out, in, rows, columns] becomes [in, out, ..] with the kernels turned by half
 /// a turn.
-pub(super) fn turn<T: Float>(s: &Conv2d, w: &[T]) -> Vec<T> {
+pub(super) fn turn<T: Float>(s: &Conv2d, w: &[T]) -> Buffer {
     let kernel = s.kernel[0] * s.kernel[1];
-    let mut turned = vec![T::ZERO; w.len()];
+    let mut memory = Buffer::take(size_of_val(w));
+    let turned = memory.as_mut_slice::<T>();
     for (from, w) in w.chunks_exact(kernel).enumerate() {
         let (out, channel) = (from / s.in_channels, from % s.in_channels);
         let to = &mut turned[(channel * s.out_channels + out) * kernel..][..kernel];
         to.iter_mut().zip(w.iter().rev()).for_each(|(to, &w)| *to = w);
     }
-    turned
+    memory
 }
 
 /// Images are summed in at most this many groups, each on a thread of its own.
@@ -69,7 +70,11 @@ pub(super) fn weight_grad<T: Float>(s: &Conv2d, x: &[T], dy: &[T], dw: &mut [T])
             let start = if g == 0 { first.get() } else { rest.get().add((g - 1) * len) };
             std::slice::from_raw_parts_mut(start, len)
         };
-        sum_images(&part.placed(), x, dy, dw);
+        if s.stride != [1, 1] && size_of_val(dw) <= GROUP_BYTES {
+            grouped::weight_grad(&part, x, dy, dw);
+        } else {
+            sum_images(&part.placed(), x, dy, dw);
+        }
     });
     for other in others.chunks_exact(len) {
         dw.iter_mut().zip(other).for_each(|(sum, &x)| *sum += x);

@@ -44,6 +44,8 @@ fn has_near_rows<M: Machine>(x: &Product<M::Item>) -> bool {
 const ON_STACK: usize = 1024;
 /// A greater depth is cut into parts of at most half of this.
 const DEPTH: usize = 1024;
+/// Multiplications of a product whose factors are near in any case.
+const SMALL: usize = 1 << 15;
 /// Bytes of the left factor that are gone through for every strip of the right one.
 const LEFT_BYTES: usize = 128 << 10;
 
@@ -59,6 +61,9 @@ pub(super) unsafe fn direct<M: Machine>(x: &Product<M::Item>) {
         let pack = x.n > 1 && x.k > 0 && (x.b.col_stride != 1 || again);
         if x.m <= M::ROWS && x.n <= M::COLS && x.k <= DEPTH && !pack {
             return tile::<M>(x, &x.out(true, true), 0..x.m, 0, 0..x.k, None);
+        }
+        if x.m * x.n * x.k <= SMALL && x.k <= DEPTH {
+            return if pack { small_packed::<M>(x) } else { small::<M>(x, None) };
         }
         let (strips, tiles) = (x.n.div_ceil(M::COLS), x.m.div_ceil(M::ROWS));
         if x.m * x.n * x.k < PARALLEL {
@@ -83,6 +88,40 @@ pub(super) unsafe fn direct<M: Machine>(x: &Product<M::Item>) {
             let panels = if pack { Some(panels.get().cast_const()) } else { None };
             region::<M>(x, 0..strips, part(x.m, tasks, i), panels);
         });
+    }
+}
+
+/// A product so small that there is nothing to plan; `panels` are the strips of the right factor, if it is packed.
+#[inline]
+unsafe fn small<M: Machine>(x: &Product<M::Item>, panels: Option<*const M::Item>) {
+    let whole = x.out(true, true);
+    let tiles = Tiles::new::<M>(x.m);
+    let panel = M::RIGHT.panel(x.k);
+    for strip in 0..x.n.div_ceil(M::COLS) {
+        let panel = panels.map(|panels| panels.wrapping_add(strip * panel));
+        let mut i = 0;
+        for number in 0..tiles.count {
+            let next = i + tiles.rows(number);
+            // SAFETY: tile and factors lie inside the checked matrices and the caller's panels.
+            unsafe { tile::<M>(x, &whole, i..next, strip, 0..x.k, panel) };
+            i = next;
+        }
+    }
+}
+
+/// [`small`], with the right factor packed.
+unsafe fn small_packed<M: Machine>(x: &Product<M::Item>) {
+    let strips = x.n.div_ceil(M::COLS);
+    if strips * M::RIGHT.panel(x.k) > ON_STACK {
+        // SAFETY: as the caller's.
+        return unsafe { packed::<M>(x, 0..strips) };
+    }
+    let mut stack = [MaybeUninit::<M::Item>::uninit(); ON_STACK];
+    let panels = stack.as_mut_ptr().cast();
+    // SAFETY: there is room for the panels, which are complete before they are read.
+    unsafe {
+        pack_strips::<M>(x, 0..strips, panels);
+        small::<M>(x, Some(panels));
     }
 }
 
@@ -130,13 +169,14 @@ unsafe fn region<M: Machine>(
         for start in rows.clone().step_by(block) {
             let end = (start + block).min(rows.end);
             let following = left_region(x, end..(end + block).min(rows.end), depths.clone());
-            let mut ahead = Ahead::new(following, strips.len() * (end - start).div_ceil(M::ROWS));
+            let tiles = Tiles::new::<M>(end - start);
+            let mut ahead = Ahead::new(following, strips.len() * tiles.count);
             for strip in strips.clone() {
                 let panel =
                     panels.map(|panels| panels.wrapping_add((strip - strips.start) * panel + p * M::COLS));
                 let mut i = start;
-                while i < end {
-                    let next = i + even_rows::<M>(end - i);
+                for number in 0..tiles.count {
+                    let next = i + tiles.rows(number);
                     ahead.step();
                     // SAFETY: tile and factors lie inside the checked matrices and the caller's panels.
                     unsafe { tile::<M>(x, &out, i..next, strip, depths.clone(), panel) };
@@ -206,7 +246,22 @@ unsafe fn tile<M: Machine>(
     }
 }
 
-/// Rows of the next tile when `left` remain: about equal for all tiles.
-fn even_rows<M: Machine>(left: usize) -> usize {
-    if left <= M::ROWS { left } else { left.div_ceil(left.div_ceil(M::ROWS)) }
+/// Rows that are shared out to tiles: about equally, the first ones have one more.
+struct Tiles {
+    count: usize,
+    rows: usize,
+    more: usize,
+}
+
+impl Tiles {
+    fn new<M: Machine>(rows: usize) -> Tiles {
+        let count = rows.div_ceil(M::ROWS);
+        let each = rows / count.max(1);
+        Tiles { count, rows: each, more: rows - each * count }
+    }
+
+    /// The rows of a tile.
+    fn rows(&self, number: usize) -> usize {
+        self.rows + usize::from(number < self.more)
+    }
 }

@@ -122,8 +122,8 @@ pub(super) unsafe fn large<M: Panels>(x: &Large<M::Item>, extra: Extra<M::Item>)
     let mut shared = [Buffer::take(chunk), Buffer::take(if plan.phases() > 1 { chunk } else { 0 })];
     let shared = shared.each_mut().map(|buffer| Shared::new(buffer.as_mut_slice::<M::Item>().as_mut_ptr()));
     // Tasks are claimed in order: the pack tasks of a phase, then its blocks. Each waits for earlier tasks only.
-    let packed: Vec<AtomicUsize> = (0..plan.phases()).map(|_| AtomicUsize::new(0)).collect();
-    let done: Vec<AtomicUsize> = (0..plan.blocks).map(|_| AtomicUsize::new(0)).collect();
+    let mut memory = Buffer::zeroed((plan.phases() + plan.blocks) * size_of::<AtomicUsize>());
+    let (packed, done) = counters(&mut memory).split_at(plan.phases());
     let until = |counter: &AtomicUsize, value: usize| {
         let mut backoff = Backoff::new();
         while counter.load(Ordering::Acquire) < value {
@@ -148,6 +148,15 @@ pub(super) unsafe fn large<M: Panels>(x: &Large<M::Item>, extra: Extra<M::Item>)
             done[block].store(phase + 1, Ordering::Release);
         }
     });
+}
+
+/// As many counters as the buffer has room for. (A list of them would be an allocation in every product.)
+fn counters(zeros: &mut Buffer) -> &[AtomicUsize] {
+    let words = zeros.as_mut_slice::<i64>();
+    // SAFETY: a counter is a word, and zero is one of its values; the buffer is borrowed as long as the counters are.
+    unsafe {
+        std::slice::from_raw_parts(words.as_mut_ptr().cast(), size_of_val(words) / size_of::<AtomicUsize>())
+    }
 }
 
 /// [`large`] without more.
@@ -344,10 +353,12 @@ impl<'a, T: Float> Plan<'a, T> {
                 let b = b.wrapping_add((q - cols.start) * len_b);
                 let following = if self.ahead && q + 1 < cols.end { len_b } else { 0 };
                 let mut following = Ahead::new(Region::piece(b.wrapping_add(len_b), following), end - start);
+                // What needs a division is found once for all tiles of the panel.
+                let strip = self.out::<M>(x, phase, q);
                 for p in start..end {
                     next.iter_mut().for_each(Ahead::step);
                     following.step();
-                    let out = self.out::<M>(x, phase, p, q);
+                    let out = strip.at(p * M::ROWS, 0, strip.cols);
                     let a = a.wrapping_add((p - rows.start) * len_a);
                     // SAFETY: the panels are packed, and the tile lies inside the destination.
                     unsafe { M::packed(M::ROWS.min(x.rows - p * M::ROWS), items, a, b, &out) };
@@ -356,27 +367,27 @@ impl<'a, T: Float> Plan<'a, T> {
         }
     }
 
-    /// The destination of the tile of two panels.
-    fn out<M: Panels<Item = T>>(&self, x: &Large<T>, phase: usize, p: usize, q: usize) -> Out<T> {
+    /// The destination of all rows of a panel of columns.
+    fn out<M: Panels<Item = T>>(&self, x: &Large<T>, phase: usize, q: usize) -> Out<T> {
         let chunk = phase % self.chunks;
         let last = chunk + 1 == self.chunks;
         let strips = self.cols / x.images;
-        let (image, i, j) = (q / strips, p * M::ROWS, q % strips * M::COLS);
+        let (image, j) = (q / strips, q % strips * M::COLS);
         let at = |numbers: Option<&[T]>, start: usize| match numbers {
             Some(numbers) if last => numbers[start..].as_ptr(),
             _ => std::ptr::null(),
         };
         let (residual, residual_stride) = match self.extra.residual {
-            Some(x) if last => (x.data[i * x.row_stride + j..].as_ptr(), x.row_stride),
+            Some(x) if last => (x.data[j..].as_ptr(), x.row_stride),
             _ => (std::ptr::null(), 0),
         };
         Out {
-            c: x.c.wrapping_add(image * x.image_stride + i * x.row_stride + j),
+            c: x.c.wrapping_add(image * x.image_stride + j),
             row_stride: x.row_stride,
             cols: M::COLS.min(x.cols - j),
             add: chunk > 0 || x.epilogue.accumulate,
             bias: at(x.epilogue.bias, j),
-            row_bias: at(x.epilogue.row_bias, i),
+            row_bias: at(x.epilogue.row_bias, 0),
             alpha: self.extra.alpha,
             residual,
             residual_stride,

@@ -8,8 +8,11 @@ use std::marker::PhantomData;
 
 use super::gemv::{combine, dots};
 use super::pack::{Block, Packer, pack};
+#[cfg(any(target_arch = "x86_64", test))]
 use super::pairs::pack_pairs;
-use super::tile::{Double, Left, Out, Right, Single, tile};
+#[cfg(any(target_arch = "x86_64", test))]
+use super::tile::Double;
+use super::tile::{Left, Out, Right, Single, tile};
 use super::vector::{Plain, Vector};
 use crate::Float;
 use crate::bf16::round_in_place;
@@ -259,6 +262,7 @@ machine!(
 );
 
 /// Machines that multiply pairs of 16-bit numbers. They read matrices of `f32`.
+#[cfg(any(target_arch = "x86_64", test))]
 macro_rules! pair_machine {
     (
         $name:ident, $v:ty, $rows:literal x $vectors:literal, rows $($r:literal)*,

@@ -7,6 +7,7 @@ mod large;
 pub(crate) mod machine;
 mod operand;
 mod pack;
+#[cfg(any(target_arch = "x86_64", test))]
 mod pairs;
 mod product;
 mod tile;

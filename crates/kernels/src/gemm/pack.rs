@@ -129,9 +129,11 @@ unsafe fn pack_columns<V: Vector, const W: usize>(x: Block<V::Item>, panel: usiz
                 }
             }
             for p in squares..x.depth {
-                for l in 0..W {
-                    *to.add(p * W + l) =
-                        if l < lanes { *from.add(l * x.lane + p) } else { Default::default() };
+                for l in 0..lanes {
+                    *to.add(p * W + l) = *from.add(l * x.lane + p);
+                }
+                for l in lanes..W {
+                    *to.add(p * W + l) = Default::default();
                 }
             }
         }

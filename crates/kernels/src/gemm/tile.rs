@@ -1,6 +1,10 @@
 //! The innermost loops: a tile of the product, held in registers while it is summed up.
 
-use super::vector::{Pairs, Vector, prefetch};
+use std::mem::MaybeUninit;
+
+#[cfg(any(target_arch = "x86_64", test))]
+use super::vector::Pairs;
+use super::vector::{Vector, prefetch};
 use crate::Float;
 
 /// Where a tile goes and what happens to it on the way.
@@ -25,7 +29,14 @@ pub(crate) struct Out<T> {
     pub(crate) relu: bool,
 }
 
-impl<T: Copy> Out<T> {
+impl<T: Float> Out<T> {
+    /// Whether the sums are at most added to the old items.
+    #[inline(always)]
+    fn is_plain(&self) -> bool {
+        let numbers = self.bias.is_null() && self.row_bias.is_null() && self.residual.is_null();
+        numbers && !self.relu && self.alpha == T::ONE
+    }
+
     /// The same for the tile that begins `i` rows and `j` columns further on and has `cols` columns.
     #[inline(always)]
     pub(super) fn at(&self, i: usize, j: usize, cols: usize) -> Self {
@@ -77,8 +88,10 @@ impl<V: Vector> Term<V> for Single {
 }
 
 /// Lanes hold two numbers of 16 bits each: the sum of two products.
+#[cfg(any(target_arch = "x86_64", test))]
 pub(super) struct Double;
 
+#[cfg(any(target_arch = "x86_64", test))]
 impl<V: Pairs> Term<V> for Double {
     #[inline(always)]
     unsafe fn add(a: V, b: V, sum: V) -> V {
@@ -137,56 +150,79 @@ pub(super) unsafe fn tile<V: Vector, S: Term<V>, const R: usize, const N: usize,
 unsafe fn finish<V: Vector, const R: usize, const N: usize>(acc: [[V; N]; R], out: &Out<V::Item>) {
     // SAFETY: vectors are full where all their columns exist, and partial otherwise.
     unsafe {
-        let full = out.cols >= N * V::LANES;
-        let plain = out.bias.is_null() && out.row_bias.is_null() && out.residual.is_null() && !out.relu;
-        if full && plain && out.alpha == V::Item::ONE {
+        let last = out.cols.wrapping_sub((N - 1) * V::LANES);
+        if out.is_plain() && !out.add && last <= V::LANES {
             // One decision for the whole tile.
-            if out.add {
-                for (i, acc) in acc.iter().enumerate() {
-                    for (v, &x) in acc.iter().enumerate() {
-                        let p = out.c.add(i * out.row_stride + v * V::LANES);
-                        x.add(V::load(p)).store(p);
-                    }
-                }
-            } else {
-                for (i, acc) in acc.iter().enumerate() {
-                    for (v, &x) in acc.iter().enumerate() {
-                        x.store(out.c.add(i * out.row_stride + v * V::LANES));
+            for (i, acc) in acc.iter().enumerate() {
+                for (v, &x) in acc.iter().enumerate() {
+                    let p = out.c.wrapping_add(i * out.row_stride + v * V::LANES);
+                    if v + 1 < N || last == V::LANES {
+                        x.store(p);
+                    } else {
+                        x.store_first(p, last);
                     }
                 }
             }
             return;
         }
-        for v in 0..N {
-            let cols = out.cols.saturating_sub(v * V::LANES);
-            let load = |p| if cols >= V::LANES { V::load(p) } else { V::load_first(p, cols) };
-            let bias = if out.bias.is_null() { V::zero() } else { load(out.bias.wrapping_add(v * V::LANES)) };
+        if out.is_plain() && last == V::LANES {
             for (i, acc) in acc.iter().enumerate() {
-                let p = out.c.wrapping_add(i * out.row_stride + v * V::LANES);
-                let mut x = acc[v];
-                if out.alpha != V::Item::ONE {
-                    x = x.mul_add(V::splat(&out.alpha), V::zero());
+                for (v, &x) in acc.iter().enumerate() {
+                    let p = out.c.wrapping_add(i * out.row_stride + v * V::LANES);
+                    x.add(V::load(p)).store(p);
                 }
-                if out.add {
-                    x = x.add(load(p));
-                }
-                if !out.bias.is_null() {
-                    x = x.add(bias);
-                }
-                if !out.row_bias.is_null() {
-                    x = x.add(V::splat(out.row_bias.wrapping_add(i)));
-                }
-                if !out.residual.is_null() {
-                    x = x.add(load(out.residual.wrapping_add(i * out.residual_stride + v * V::LANES)));
-                }
-                if out.relu {
-                    x = x.relu();
-                }
-                if cols >= V::LANES {
-                    x.store(p);
-                } else {
-                    x.store_first(p, cols);
-                }
+            }
+            return;
+        }
+        // Only here do the sums go through memory: an array that is indexed would leave the registers everywhere.
+        let mut sums = [[MaybeUninit::<V>::uninit(); N]; R];
+        for (acc, sums) in acc.iter().zip(&mut sums) {
+            for (&x, sum) in acc.iter().zip(sums) {
+                x.store(sum.as_mut_ptr().cast());
+            }
+        }
+        for j in (0..N * V::LANES).step_by(V::LANES) {
+            finish_vectors::<V, R>(|i| V::load(sums[i][j / V::LANES].as_ptr().cast()), j, out);
+        }
+    }
+}
+
+/// Writes the vectors of a tile that begin at column `j`, row after row.
+///
+/// # Safety
+/// As [`tile`].
+#[inline(always)]
+unsafe fn finish_vectors<V: Vector, const R: usize>(sum: impl Fn(usize) -> V, j: usize, out: &Out<V::Item>) {
+    // SAFETY: as the caller's; vectors are full where all their columns exist, and partial otherwise.
+    unsafe {
+        let cols = out.cols.saturating_sub(j);
+        let load = |p| if cols >= V::LANES { V::load(p) } else { V::load_first(p, cols) };
+        let bias = if out.bias.is_null() { V::zero() } else { load(out.bias.wrapping_add(j)) };
+        for i in 0..R {
+            let p = out.c.wrapping_add(i * out.row_stride + j);
+            let mut x = sum(i);
+            if out.alpha != V::Item::ONE {
+                x = x.mul_add(V::splat(&out.alpha), V::zero());
+            }
+            if out.add {
+                x = x.add(load(p));
+            }
+            if !out.bias.is_null() {
+                x = x.add(bias);
+            }
+            if !out.row_bias.is_null() {
+                x = x.add(V::splat(out.row_bias.wrapping_add(i)));
+            }
+            if !out.residual.is_null() {
+                x = x.add(load(out.residual.wrapping_add(i * out.residual_stride + j)));
+            }
+            if out.relu {
+                x = x.relu();
+            }
+            if cols >= V::LANES {
+                x.store(p);
+            } else {
+                x.store_first(p, cols);
             }
         }
     }

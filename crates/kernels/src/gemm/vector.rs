@@ -45,6 +45,7 @@ pub(crate) trait Vector: Copy {
 /// Vectors of `f32` whose lanes may also be words: pairs of `f32` numbers rounded to 16 bits, the first one in the lower half.
 ///
 /// Safety as for [`Vector`].
+#[cfg(any(target_arch = "x86_64", test))]
 pub(super) trait Pairs: Vector<Item = f32> {
     /// Word i holds `low[i]` and `high[i]`.
     unsafe fn pair(low: Self, high: Self) -> Self;

@@ -49,10 +49,12 @@ pub(super) unsafe fn forward<M: Engine, T: Variant>(
             unsafe { M::work(Transform::<T> { filters, panel, depths, to, position, variant: PhantomData }) };
         });
     }
-    let mut biases = vec![0.0; panels * M::COLS];
+    let mut biases = Buffer::zeroed(panels * M::COLS * size_of::<f32>());
+    let biases = biases.as_mut_slice::<f32>();
     if let Some(bias) = bias {
         biases[..bias.len()].copy_from_slice(bias);
     }
+    let biases = &*biases;
     let grid = Grid::new(s.batch, s.output(), T::M);
     let near = if once { NEAR_BYTES } else { FAR_BYTES };
     let cut = grid.cut((near / (positions * padded(depth, M::COLS) * size_of::<f32>())).max(2 * M::ROWS));
@@ -66,7 +68,7 @@ pub(super) unsafe fn forward<M: Engine, T: Variant>(
             x,
             filters,
             ready: once.then_some(ready),
-            bias: &biases,
+            bias: biases,
             y: y.get(),
             block: cut.block(task / shares),
             panels: panels * share / shares..panels * (share + 1) / shares,

@@ -32,6 +32,7 @@ use self::transform::Filters;
 use self::variant::{F2, F4, Variant};
 use super::Conv2d;
 use crate::Buffer;
+#[cfg(target_arch = "x86_64")]
 use crate::Isa;
 use crate::dispatch::isa;
 use crate::gemm::machine::BaselineF32;

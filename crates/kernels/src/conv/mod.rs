@@ -3,10 +3,10 @@
 //! All three passes are matrix products over *columns*: the matrix that holds, for every tap of the kernel and every
 //! output pixel, the input pixel that the tap sees (zero in the padding). Columns are never written out as a whole:
 //! panels of them are made, from a small copy of the image with its padding, where the product needs them. Kernels that
-//! see one channel only (depthwise ones) are summed directly. Convolutions of several larger groups or with strides, and
-//! dilated input gradients, go through whole columns of one image: what a stride leaves of a row is so short that
-//! panels of it took up to twice as long. (For the input gradient, a convolution of stride 1 for each remainder of a
-//! pixel's place by the stride was measured too; it took 1.1 to 1.8 times as long.)
+//! see one channel only (depthwise ones) are summed directly. Convolutions of several larger groups, those of single
+//! taps with a stride, and dilated and strided input gradients go through whole columns of one image. (For strided
+//! input gradients, a convolution of stride 1 for each remainder of a pixel's place by the stride was measured too: it
+//! was as fast for some sizes, up to 1.3 times as long for others.)
 //!
 //! Kernels of 3x3 pixels with stride 1 can instead be computed with fewer multiplications, in single precision; see
 //! [`Algorithm`].
@@ -98,6 +98,12 @@ impl Conv2d {
         self.kernel == [1, 1] && self.stride == [1, 1] && self.padding == [0, 0]
     }
 
+    /// Whether most pixels of the input are seen by no output: then the frames that panels are made from would cost more
+    /// than the columns.
+    fn skips_pixels(&self) -> bool {
+        self.kernel == [1, 1] && self.stride != [1, 1]
+    }
+
     /// The convolution that computes the input gradient of this one from `dy` with turned kernels, if there is one:
     /// its padding is what the kernel reaches over the own padding.
     fn turned(&self) -> Option<Conv2d> {
@@ -187,7 +193,7 @@ pub fn conv2d<T: Float>(s: &Conv2d, algorithm: Algorithm, x: &[T], w: &[T], bias
         winograd::forward(tile, s, single(x), single(w), bias.map(single), single_mut(y));
     } else if depthwise::is_possible(s) {
         depthwise::forward(s, x, w, bias, y);
-    } else if s.groups == 1 && s.taps() > 0 && s.stride == [1, 1] {
+    } else if s.groups == 1 && s.taps() > 0 && !s.skips_pixels() {
         passes::forward(&s.placed(), x, w, bias, y);
     } else {
         grouped::forward(s, x, w, bias, y);

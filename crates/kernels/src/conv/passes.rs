@@ -70,7 +70,7 @@ pub(super) fn weight_grad<T: Float>(s: &Conv2d, x: &[T], dy: &[T], dw: &mut [T])
             let start = if g == 0 { first.get() } else { rest.get().add((g - 1) * len) };
             std::slice::from_raw_parts_mut(start, len)
         };
-        if s.stride != [1, 1] && size_of_val(dw) <= GROUP_BYTES {
+        if s.skips_pixels() && size_of_val(dw) <= GROUP_BYTES {
             grouped::weight_grad(&part, x, dy, dw);
         } else {
             sum_images(&part.placed(), x, dy, dw);

@@ -1,9 +1,9 @@
 //! The time of one training step, through the public interface. The workloads are described in `benches/README.md`.
 //!
 //! ```text
-//! cargo bench --bench steps                                  all workloads at 1 and 2 threads, as a table
-//! cargo bench --bench steps -- w2 --threads 1 --steps 50     one of them
-//! cargo bench --bench steps -- w2 --threads 1 --json         one line that benches/compare.py reads
+//! cargo bench -p talweg --bench steps                                  all workloads at 1 and 2 threads, as a table
+//! cargo bench -p talweg --bench steps -- w2 --threads 1 --steps 50     one of them
+//! cargo bench -p talweg --bench steps -- w2 --threads 1 --json         one line that benches/compare.py reads
 //! ```
 
 mod measure;

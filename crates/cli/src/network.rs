@@ -109,7 +109,13 @@ fn conv2d(conv: &model::Conv2d, inputs: usize, rng: &mut Rng) -> Conv2d {
         Padding::Same => [0, 1].map(|axis| conv.dilation[axis] * (conv.kernel[axis] - 1) / 2),
     };
     let options =
-        Conv2dOptions { stride: conv.stride, padding, dilation: conv.dilation, groups: conv.groups };
+        Conv2dOptions {
+            stride: conv.stride,
+            padding,
+            extra: [0, 0],
+            dilation: conv.dilation,
+            groups: conv.groups,
+        };
     let layer = Conv2d::with(inputs, conv.channels, conv.kernel, options, rng);
     if conv.bias { layer } else { layer.without_bias() }
 }

@@ -54,11 +54,12 @@ pub use layout::Layout;
 pub use op::{MultiOp, Op, OpError, Saved, Spec, apply, apply_multi, try_apply};
 pub use ops::{
     ArgReduce, AttentionDropout, AttentionKernel, AttentionOptions, BatchNormOutput, Binary,
-    BinaryCrossEntropyOptions, BinaryCrossEntropyWithLogitsOptions, Compare, Conv2dOptions,
-    CosineEmbeddingOptions, CrossEntropyKernel, CrossEntropyOptions, CtcOptions, DiceOptions, FocalOptions,
-    GaussianNllOptions, InfoNceOptions, KlDivOptions, LossOptions, LstmOutput, MultiMarginOptions,
-    NllLossOptions, NormKernel, PoissonNllOptions, Pool2dOptions, RecurrentWeights, Reduce, Reduction,
-    SigmoidFocalOptions, TripletMarginOptions, Unary, Update,
+    BinaryCrossEntropyOptions, BinaryCrossEntropyWithLogitsOptions, Compare, Conv1dOptions, Conv2dOptions,
+    Conv3dOptions, ConvOptions, ConvTransposeOptions, CosineEmbeddingOptions, CrossEntropyKernel,
+    CrossEntropyOptions, CtcOptions, DiceOptions, FocalOptions, GaussianNllOptions, InfoNceOptions,
+    KlDivOptions, LossOptions, LstmOutput, MultiMarginOptions, NllLossOptions, NormKernel, PoissonNllOptions,
+    Pool2dOptions, RecurrentWeights, Reduce, Reduction, SigmoidFocalOptions, TripletMarginOptions, Unary,
+    Update,
 };
 pub use param::{Buffer, Param};
 pub use precision::{mixed_precision, with_precision};

@@ -32,6 +32,7 @@ fn conv2d(leaves: &Leaves, case: &Case) -> Tensor {
     let options = Conv2dOptions {
         stride: case.pair("stride"),
         padding: case.pair("padding"),
+        extra: [0, 0],
         dilation: case.pair("dilation"),
         groups: case.size("groups"),
     };

@@ -8,94 +8,23 @@ use talweg_kernels::conv::Conv2d as Sizes;
 use crate::autograd::Grad;
 use crate::backend::Kernel;
 use crate::op::{Op, OpError, Saved, Spec, apply, check};
+use crate::ops::conv::{Conv2dOptions, padded};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 
-/// How a kernel moves over a picture; all pairs are (rows, columns).
-///
-/// # Examples
-/// ```
-/// # use talweg_tensor::Conv2dOptions;
-/// let half = Conv2dOptions { stride: [2, 2], padding: [1, 1], ..Default::default() };
-/// assert_eq!((half.dilation, half.groups), ([1, 1], 1));
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Conv2dOptions {
-    /// The distance between output pixels, in input pixels.
-    pub stride: [usize; 2],
-    /// Rows and columns of zeros added on every side.
-    pub padding: [usize; 2],
-    /// The distance between the kernel's taps, in input pixels; 1 is dense.
-    pub dilation: [usize; 2],
-    /// Input and output channels fall into this many groups that do not see each other.
-    pub groups: usize,
-}
-
-impl Default for Conv2dOptions {
-    fn default() -> Conv2dOptions {
-        Conv2dOptions { stride: [1, 1], padding: [0, 0], dilation: [1, 1], groups: 1 }
-    }
-}
-
-impl Conv2dOptions {
-    /// All sizes, from an input `[n, in, h, w]` and a weight `[out, in / groups, rows, columns]`.
-    fn sizes(&self, x: &Shape, w: &Shape) -> Sizes {
-        Sizes {
-            batch: x.at(0),
-            in_channels: x.at(1),
-            out_channels: w.at(0),
-            height: x.at(2),
-            width: x.at(3),
-            kernel: [w.at(2), w.at(3)],
-            stride: self.stride,
-            padding: self.padding,
-            dilation: self.dilation,
-            groups: self.groups,
-        }
-    }
-
-    /// The output's shape, or what does not fit.
-    fn output(&self, x: &Spec, w: &Spec) -> Result<Shape, OpError> {
-        let refuse = |cause: String| {
-            Err(OpError::new(format!("conv2d: input {} with weight {}: {cause}", x.shape, w.shape)))
-        };
-        if x.shape.rank() != 4 {
-            let hint =
-                if x.shape.rank() == 3 { "; make a batch of one picture with .unsqueeze(0)" } else { "" };
-            return refuse(format!("the input needs 4 axes (batch, channels, height, width){hint}"));
-        }
-        if w.shape.rank() != 4 {
-            return refuse("the weight needs 4 axes (out, in / groups, rows, columns)".into());
-        }
-        let (Conv2dOptions { stride, padding, dilation, groups }, of) = (*self, w.shape.at(0));
-        if groups == 0 || stride.contains(&0) || dilation.contains(&0) {
-            return refuse(format!(
-                "groups {groups}, stride {stride:?} and dilation {dilation:?} must be at least 1"
-            ));
-        }
-        let (has, takes) = (x.shape.at(1), w.shape.at(1) * groups);
-        if has != takes {
-            let each = if groups == 1 {
-                String::new()
-            } else {
-                format!(" ({} in each of {groups} groups)", w.shape.at(1))
-            };
-            return refuse(format!("the input has {has} channels, the weight takes {takes}{each}"));
-        }
-        if !of.is_multiple_of(groups) {
-            return refuse(format!("{of} output channels do not fall into {groups} groups"));
-        }
-        let sizes = self.sizes(&x.shape, &w.shape);
-        let padded = [sizes.height + 2 * padding[0], sizes.width + 2 * padding[1]];
-        let span = [0, 1].map(|i| dilation[i] * sizes.kernel[i].saturating_sub(1) + 1);
-        if sizes.kernel.contains(&0) || span[0] > padded[0] || span[1] > padded[1] {
-            return refuse(format!(
-                "the kernel covers {span:?} pixels, the input with its padding {padding:?} has {padded:?}; use a \
-                 smaller kernel or more padding"
-            ));
-        }
-        let [h, w] = sizes.output();
-        Ok(Shape::new(&[sizes.batch, of, h, w]))
+/// All sizes, from an input `[n, in, h, w]` and a weight `[out, in / groups, rows, columns]`.
+fn sizes(options: &Conv2dOptions, x: &Shape, w: &Shape) -> Sizes {
+    Sizes {
+        batch: x.at(0),
+        in_channels: x.at(1),
+        out_channels: w.at(0),
+        height: x.at(2),
+        width: x.at(3),
+        kernel: [w.at(2), w.at(3)],
+        stride: options.stride,
+        padding: options.padding,
+        dilation: options.dilation,
+        groups: options.groups,
     }
 }
 
@@ -112,7 +41,7 @@ impl Op for Conv2d {
         let (x, w) = (&inputs[0], &inputs[1]);
         check::float("conv2d", x)?;
         check::alike("conv2d", inputs)?;
-        let shape = self.0.output(x, w)?;
+        let shape = self.0.output("conv2d", x, w)?;
         if let Some(bias) = inputs.get(2)
             && bias.shape != [w.shape.at(0)]
         {
@@ -129,7 +58,7 @@ impl Op for Conv2d {
     fn forward(&self, inputs: &[&Tensor], out: &Spec, saved: &mut Saved) -> Tensor {
         saved.keep_input(0, inputs[0]);
         saved.keep_input(1, inputs[1]);
-        Tensor::run(&Kernel::Conv2d(self.0.sizes(inputs[0].shape(), inputs[1].shape())), inputs, out)
+        Tensor::run(&Kernel::Conv2d(sizes(&self.0, inputs[0].shape(), inputs[1].shape())), inputs, out)
     }
 
     fn vjp(&self, saved: &Saved, dy: Tensor, needs: &[bool]) -> Vec<Option<Grad>> {
@@ -145,10 +74,10 @@ impl Op for Conv2d {
 
 /// The gradient of `x` from `dy` and `w`: the transposed convolution.
 #[derive(Debug)]
-struct Conv2dInputGrad {
-    options: Conv2dOptions,
+pub(super) struct Conv2dInputGrad {
+    pub(super) options: Conv2dOptions,
     /// Height and width of `x`: several sizes give the same output, because division by the stride rounds down.
-    size: [usize; 2],
+    pub(super) size: [usize; 2],
 }
 
 impl Op for Conv2dInputGrad {
@@ -164,7 +93,7 @@ impl Op for Conv2dInputGrad {
         check::rank("conv2d_input_grad", w, 4, "out, in / groups, rows, columns")?;
         let [h, width] = self.size;
         let x = dy.with_shape([dy.shape.at(0), w.shape.at(1) * self.options.groups, h, width]);
-        match self.options.output(&x, w)? {
+        match self.options.output("conv2d", &x, w)? {
             shape if shape == dy.shape => Ok(x),
             shape => Err(OpError::new(format!(
                 "conv2d_input_grad: weight {} makes {shape} of {}, not {}",
@@ -176,7 +105,11 @@ impl Op for Conv2dInputGrad {
     fn forward(&self, inputs: &[&Tensor], out: &Spec, saved: &mut Saved) -> Tensor {
         saved.keep_input(0, inputs[0]);
         saved.keep_input(1, inputs[1]);
-        Tensor::run(&Kernel::Conv2dInputGrad(self.options.sizes(&out.shape, inputs[1].shape())), inputs, out)
+        Tensor::run(
+            &Kernel::Conv2dInputGrad(sizes(&self.options, &out.shape, inputs[1].shape())),
+            inputs,
+            out,
+        )
     }
 
     fn vjp(&self, saved: &Saved, g: Tensor, needs: &[bool]) -> Vec<Option<Grad>> {
@@ -210,7 +143,7 @@ impl Op for Conv2dWeightGrad {
         check::rank("conv2d_weight_grad", dy, 4, "batch, channels, height, width")?;
         let [rows, columns] = self.kernel;
         let w = x.with_shape([dy.shape.at(1), x.shape.at(1) / self.options.groups.max(1), rows, columns]);
-        match self.options.output(x, &w)? {
+        match self.options.output("conv2d", x, &w)? {
             shape if shape == dy.shape => Ok(w),
             shape => Err(OpError::new(format!(
                 "conv2d_weight_grad: weight {} makes {shape} of {}, not {}",
@@ -222,7 +155,11 @@ impl Op for Conv2dWeightGrad {
     fn forward(&self, inputs: &[&Tensor], out: &Spec, saved: &mut Saved) -> Tensor {
         saved.keep_input(0, inputs[0]);
         saved.keep_input(1, inputs[1]);
-        Tensor::run(&Kernel::Conv2dWeightGrad(self.options.sizes(inputs[0].shape(), &out.shape)), inputs, out)
+        Tensor::run(
+            &Kernel::Conv2dWeightGrad(sizes(&self.options, inputs[0].shape(), &out.shape)),
+            inputs,
+            out,
+        )
     }
 
     fn vjp(&self, saved: &Saved, g: Tensor, needs: &[bool]) -> Vec<Option<Grad>> {
@@ -264,10 +201,28 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn conv2d(&self, weight: &Tensor, bias: Option<&Tensor>, options: &Conv2dOptions) -> Tensor {
+        if options.extra != [0, 0] {
+            return self.conv2d_with_more_at_the_end(weight, bias, options);
+        }
         match bias {
             Some(bias) => apply(Conv2d(*options), &[self, weight, bias]),
             None => apply(Conv2d(*options), &[self, weight]),
         }
+    }
+
+    /// The kernels pad both sides alike, so what is more at the end is put there first.
+    #[track_caller]
+    fn conv2d_with_more_at_the_end(
+        &self,
+        weight: &Tensor,
+        bias: Option<&Tensor>,
+        options: &Conv2dOptions,
+    ) -> Tensor {
+        if let Err(error) = options.output("conv2d", &self.spec(), &weight.spec()) {
+            panic!("{error}");
+        }
+        let x = padded(&padded(self, 2, 0, options.extra[0]), 3, 0, options.extra[1]);
+        x.conv2d(weight, bias, &Conv2dOptions { extra: [0, 0], ..*options })
     }
 }
 
@@ -277,9 +232,9 @@ mod tests {
     use crate::{DType, Rng};
 
     const PLAIN: Conv2dOptions =
-        Conv2dOptions { stride: [1, 1], padding: [0, 0], dilation: [1, 1], groups: 1 };
+        Conv2dOptions { stride: [1, 1], padding: [0, 0], extra: [0, 0], dilation: [1, 1], groups: 1 };
     const UNEVEN: Conv2dOptions =
-        Conv2dOptions { stride: [2, 1], padding: [1, 2], dilation: [1, 2], groups: 2 };
+        Conv2dOptions { stride: [2, 1], padding: [1, 2], extra: [0, 0], dilation: [1, 2], groups: 2 };
 
     crate::cases! {
         conv2d: |x| x[0].conv2d(x[1], Some(x[2]), &PLAIN);

@@ -57,9 +57,9 @@ pub use ops::{
     BinaryCrossEntropyOptions, BinaryCrossEntropyWithLogitsOptions, Compare, Conv1dOptions, Conv2dOptions,
     Conv3dOptions, ConvOptions, ConvTransposeOptions, CosineEmbeddingOptions, CrossEntropyKernel,
     CrossEntropyOptions, CtcOptions, DiceOptions, FocalOptions, GaussianNllOptions, InfoNceOptions,
-    KlDivOptions, LossOptions, LstmOutput, MultiMarginOptions, NllLossOptions, NormKernel, PoissonNllOptions,
-    Pool2dOptions, RecurrentWeights, Reduce, Reduction, SigmoidFocalOptions, TripletMarginOptions, Unary,
-    Update,
+    KlDivOptions, LocalResponseNormOptions, LossOptions, LstmOutput, MultiMarginOptions, NllLossOptions,
+    NormKernel, PoissonNllOptions, Pool2dOptions, RecurrentWeights, Reduce, Reduction, SigmoidFocalOptions,
+    TripletMarginOptions, Unary, Update,
 };
 pub use param::{Buffer, Param};
 pub use precision::{mixed_precision, with_precision};

@@ -10,7 +10,10 @@ mod conv;
 mod conv2d;
 mod conv_transpose;
 mod cross_entropy;
+mod distance;
 mod dropout;
+mod feature_dropout;
+mod group_norm;
 mod index;
 mod join;
 mod layer_norm;
@@ -38,6 +41,7 @@ pub use conv::{Conv1dOptions, Conv2dOptions, Conv3dOptions, ConvOptions};
 pub use conv_transpose::ConvTransposeOptions;
 pub(crate) use cross_entropy::no_such_class;
 pub use cross_entropy::{CrossEntropyKernel, CrossEntropyOptions};
+pub use group_norm::LocalResponseNormOptions;
 pub use losses::{
     CosineEmbeddingOptions, CtcOptions, DiceOptions, FocalOptions, GaussianNllOptions, InfoNceOptions,
     KlDivOptions, LossOptions, MultiMarginOptions, NllLossOptions, PoissonNllOptions, Reduction,

@@ -4,7 +4,9 @@
 //! tensors own the graph: when the loss goes, the graph goes. [`Tensor::backward`] takes the loss and gives back the
 //! gradients; nothing is stored on tensors, so there is nothing to zero and nothing stale.
 
+mod checkpoint;
 mod gradients;
+mod hooks;
 mod record;
 mod transform;
 mod walk;
@@ -13,9 +15,14 @@ use std::cell::Cell;
 
 use crate::tensor::Tensor;
 
+pub use checkpoint::{checkpoint, checkpoint_multi};
 pub use gradients::{Grad, Gradients, Leaf};
+pub use hooks::HookHandle;
+pub(crate) use hooks::{
+    REASON as HOOKED, any_at as any_hooked, forget as forget_hooks, register_leaf as register_leaf_hook,
+};
 pub use record::LeafId;
-pub(crate) use record::{History, Record};
+pub(crate) use record::{Back, History, Record};
 pub use transform::{hessian, hessians, hvp, jacobian, jacobians, jvp, vjp};
 use walk::{Aim, Mode, Walk};
 
@@ -143,7 +150,7 @@ fn walk_back(
                 )
             };
             assert_eq!(y.shape(), dy.shape(), "grad: output {i} and its gradient differ in shape");
-            walk.arrive(history.clone(), Grad::Dense((*dy).clone()), y.shape(), &mut aim);
+            walk.start(history.clone(), (*dy).clone(), &mut aim);
         }
         walk.run(&mut aim);
     };
@@ -177,7 +184,7 @@ impl Tensor {
              gradient to grad_from",
             self.shape()
         );
-        let (dy, shape) = (self.ones_like(), *self.shape());
+        let dy = self.ones_like();
         let Some(history) = self.into_history() else {
             panic!(
                 "backward: the loss is not tracked: it was computed from no parameter and no requires_grad() \
@@ -187,7 +194,7 @@ impl Tensor {
         let mut grads = Gradients::default();
         let mut walk = Walk::new(true, Mode::Value);
         no_grad(|| {
-            walk.arrive(history, Grad::Dense(dy), &shape, &mut grads);
+            walk.start(history, dy, &mut grads);
             walk.run(&mut grads);
         });
         grads

@@ -8,7 +8,8 @@ mod replay;
 
 use std::fmt::{self, Debug, Display};
 
-use crate::autograd::{Grad, Gradients, LeafId};
+use crate::anomaly;
+use crate::autograd::{Grad, Gradients, HOOKED, LeafId, any_hooked};
 use crate::backend::Kernel;
 use crate::dtype::DType;
 use crate::op::Spec;
@@ -61,6 +62,7 @@ use replay::Plan;
 /// - it looks at numbers that it computes (`item`, `to_vec`), so that they may decide what it does;
 /// - it makes tensors from numbers of its own (`from_slice`), changes a parameter, runs an optimizer, or draws random
 ///   numbers other than from its generator;
+/// - a gradient hook runs in its backward pass, or anomaly detection is on: until that has ended;
 /// - the two recordings differ.
 pub fn capture<O: Into<Vec<Tensor>>, F: FnMut(&[&Tensor], &mut Rng) -> O>(step: F) -> Captured<F> {
     Captured { step, recordings: Recordings::new() }
@@ -95,6 +97,8 @@ pub struct Recordings {
     runs: u64,
     /// Why no step is recorded at all, if that was asked for.
     off: Option<&'static str>,
+    /// Why the last run was not recorded, though another may be.
+    aside: Option<&'static str>,
 }
 
 /// What one run computed. A clone of a tensor keeps its numbers; the originals change at the next run.
@@ -230,7 +234,8 @@ impl Recordings {
 
     #[track_caller]
     fn run_dense(&mut self, inputs: &[&Tensor], rng: &mut Rng, step: &mut Step<'_>) {
-        if self.off.is_some() {
+        self.aside = anomaly::is_on().then_some(anomaly::REASON);
+        if self.off.is_some() || self.aside.is_some() {
             self.results = Results::default();
             self.results = Results::of(step(inputs, rng));
             return;
@@ -241,6 +246,11 @@ impl Recordings {
         // Inside another capture the step is a part of that.
         let inside = recorder::is_inside();
         if let (State::Ready(plan), false) = (&mut known.state, inside) {
+            if any_hooked(plan.leaves()) {
+                self.aside = Some(HOOKED);
+                self.results = Results::of(step(inputs, rng));
+                return;
+            }
             if plan.run(inputs, rng, &mut self.results) {
                 return;
             }
@@ -255,7 +265,11 @@ impl Recordings {
         }
         let (results, recording) = recorder::record(inputs, rng, eager);
         self.results = results;
-        known.state = known.state.next(recording);
+        match recording {
+            // A hook may be removed again.
+            Err(reason) if *reason == *HOOKED => (known.state, self.aside) = (State::New, Some(HOOKED)),
+            recording => known.state = known.state.next(recording),
+        }
     }
 
     /// The entry of the inputs' shapes, which may be new.
@@ -289,7 +303,7 @@ impl Recordings {
 impl Recordings {
     /// How the step runs with the shapes of the last run.
     pub fn status(&self) -> Status<'_> {
-        if let Some(reason) = self.off {
+        if let Some(reason) = self.off.or(self.aside) {
             return Status::Eager(reason);
         }
         let last = self.shapes.iter().find(|known| known.used + 1 == self.runs);

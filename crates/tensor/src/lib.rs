@@ -22,6 +22,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod anomaly;
 mod autograd;
 mod backend;
 mod capture;
@@ -40,9 +41,10 @@ pub mod testing;
 mod value;
 mod watch;
 
+pub use anomaly::{Anomaly, AnomalyOptions, Found, detect_anomaly, in_module};
 pub use autograd::{
-    Create, Grad, Gradients, Leaf, LeafId, grad, grad_from, hessian, hessians, hvp, jacobian, jacobians, jvp,
-    no_grad, vjp,
+    Create, Grad, Gradients, HookHandle, Leaf, LeafId, checkpoint, checkpoint_multi, grad, grad_from,
+    hessian, hessians, hvp, jacobian, jacobians, jvp, no_grad, vjp,
 };
 pub use backend::{
     Backend, CustomKernel, Device, HostArray, HostArrayMut, Kernel, Link, LinkInput, Out, Storage, View,

@@ -131,6 +131,18 @@ impl Saved {
         Saved { recording, shapes, kept: Vec::new() }
     }
 
+    /// All inputs kept.
+    pub(crate) fn of_inputs(inputs: &[&Tensor]) -> Saved {
+        let mut saved = Saved::new(true, inputs);
+        inputs.iter().enumerate().for_each(|(i, x)| saved.keep_input(i, x));
+        saved
+    }
+
+    /// The number of inputs.
+    pub(crate) fn inputs(&self) -> usize {
+        self.shapes.len()
+    }
+
     fn push(&mut self, role: Role, x: &Tensor) {
         if self.recording {
             self.kept.push((role, x.detach()));

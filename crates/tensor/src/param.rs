@@ -1,14 +1,18 @@
 //! What a model holds between steps: parameters, which optimizers change, and buffers, which layers change.
 
+mod replay;
+
 use std::fmt::{self, Debug};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::autograd::{Leaf, LeafId};
+use crate::autograd::{self, Grad, HookHandle, Leaf, LeafId};
 use crate::capture;
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 use crate::value::Value;
+
+pub(crate) use replay::BufferLog;
 
 /// A trainable tensor. A clone is the same parameter: two layers that hold clones share a tied weight.
 #[derive(Clone)]
@@ -74,6 +78,25 @@ impl Param {
     /// The sizes.
     pub fn shape(&self) -> Shape {
         *self.0.lock().shape()
+    }
+
+    /// Calls `f` with the parameter's gradient at the end of each backward pass that reaches it; what `f` returns takes
+    /// its place. Otherwise as [`Tensor::register_hook`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use talweg_tensor::{Grad, Param, Tensor};
+    /// let w = Param::new(Tensor::from_slice(&[3.0f32], [1]));
+    /// let hook = w.register_hook(|dw| match dw {
+    ///     Grad::Dense(dw) => Some(dw.clamp(-1.0, 1.0).into()),
+    ///     Grad::Rows { .. } => None,
+    /// });
+    /// assert_eq!(w.get().square().sum(..).backward().wrt(&w).item(), 1.0);
+    /// drop(hook);
+    /// assert_eq!(w.get().square().sum(..).backward().wrt(&w).item(), 6.0);
+    /// ```
+    pub fn register_hook(&self, f: impl Fn(&Grad) -> Option<Grad> + Send + Sync + 'static) -> HookHandle {
+        autograd::register_leaf_hook(self.0.id, Box::new(f))
     }
 }
 
@@ -171,33 +194,63 @@ impl Held {
     }
 
     fn get(self: &Arc<Held>) -> Tensor {
+        if self.is_heeded()
+            && let Some(x) = replay::held(self)
+        {
+            replay::touch(self, &x);
+            return x;
+        }
         let mut tensor = self.lock();
         if capture::is_on() {
             capture::read(self, tensor.value_mut());
         }
+        if self.is_heeded() {
+            replay::touch(self, &tensor);
+        }
         if self.is_trainable() { Tensor::as_leaf(tensor.value(), self.id) } else { tensor.clone() }
+    }
+
+    /// Whether this is a buffer of a computation that is run twice.
+    fn is_heeded(&self) -> bool {
+        self.kind == Kind::Buffer && replay::is_on()
     }
 
     #[track_caller]
     fn set(self: &Arc<Held>, x: &Tensor) {
-        let mut tensor = self.lock();
         let name = match self.kind {
             Kind::Param => "param",
             Kind::Buffer => "buffer",
         };
-        assert!(
-            tensor.shape() == x.shape() && tensor.dtype() == x.dtype(),
-            "{name}: cannot put {} {} into a {name} {} {}",
-            x.dtype(),
-            x.shape(),
-            tensor.dtype(),
-            tensor.shape()
-        );
+        {
+            let tensor = self.lock();
+            assert!(
+                tensor.shape() == x.shape() && tensor.dtype() == x.dtype(),
+                "{name}: cannot put {} {} into a {name} {} {}",
+                x.dtype(),
+                x.shape(),
+                tensor.dtype(),
+                tensor.shape()
+            );
+        }
+        if self.is_heeded() {
+            let now = self.get();
+            replay::touch(self, &now);
+            if replay::change(self, &x.detach()) {
+                return;
+            }
+        }
+        let mut tensor = self.lock();
         *tensor = x.detach();
         self.changed(tensor.value());
     }
 
     fn update(self: &Arc<Held>, f: impl FnOnce(&mut Tensor)) {
+        if self.is_heeded() {
+            let mut x = self.get();
+            f(&mut x);
+            self.set(&x);
+            return;
+        }
         let mut tensor = self.lock();
         if capture::is_on() {
             capture::read(self, tensor.value_mut());
@@ -219,5 +272,11 @@ impl Held {
             ),
             Kind::Buffer => capture::write(self, value),
         }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        autograd::forget_hooks(self.id);
     }
 }

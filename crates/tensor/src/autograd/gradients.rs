@@ -34,7 +34,7 @@ impl Grad {
         self.clone().into_dense(shape)
     }
 
-    pub(super) fn into_dense(self, shape: &Shape) -> Tensor {
+    pub(crate) fn into_dense(self, shape: &Shape) -> Tensor {
         match self {
             Grad::Dense(x) => x,
             Grad::Rows { index, values } => values.scatter_rows(&index, shape.size(0)),

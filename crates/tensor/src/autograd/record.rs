@@ -4,7 +4,9 @@ use std::fmt::{self, Debug};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::anomaly::Site;
 use crate::autograd::Grad;
+use crate::autograd::hooks::Hook;
 use crate::op::{MultiOp, Op, Saved};
 use crate::tensor::Tensor;
 
@@ -35,7 +37,7 @@ pub(crate) enum History {
 
 impl History {
     /// Higher than the numbers of all that it was computed from.
-    pub(super) fn number(&self) -> u64 {
+    pub(crate) fn number(&self) -> u64 {
         match self {
             History::Leaf(id) => id.0,
             History::Step(record, _) => record.number,
@@ -61,16 +63,31 @@ pub(crate) struct Record<O: ?Sized = dyn Backward> {
 }
 
 #[derive(Clone)]
-pub(super) struct State {
+pub(crate) struct State {
     /// The inputs' histories; their numbers only where `saved` keeps them.
     pub(super) parents: Vec<Option<History>>,
     pub(super) saved: Saved,
+    /// What listens to the gradients of the outputs.
+    pub(super) hooks: Vec<Hook>,
 }
 
 /// What the walk needs of an operation, whatever its number of outputs.
 pub(crate) trait Backward: Debug + Send + Sync {
     fn name(&self) -> &'static str;
-    fn vjp(&self, saved: &Saved, dys: OutputGrads, needs: &[bool]) -> Vec<Option<Grad>>;
+    fn vjp(&self, state: &State, dys: OutputGrads, needs: &[bool]) -> Back;
+
+    /// Where the operation was called, if that was to be remembered.
+    fn site(&self) -> Option<&Arc<Site>> {
+        None
+    }
+}
+
+/// How the walk goes on from an operation.
+pub(crate) enum Back {
+    /// With the gradients of its inputs.
+    Inputs(Vec<Option<Grad>>),
+    /// Through the outputs computed again, with their graph: each with its gradient.
+    Again(Vec<(Tensor, Tensor)>),
 }
 
 /// The gradients of an operation's outputs, as far as they have arrived. Most operations have one output.
@@ -90,6 +107,20 @@ impl OutputGrads {
             OutputGrads::Several(dys) => &mut dys[output],
         }
     }
+
+    pub(super) fn as_mut_slice(&mut self) -> &mut [Option<Tensor>] {
+        match self {
+            OutputGrads::One(dy) => std::slice::from_mut(dy),
+            OutputGrads::Several(dys) => dys,
+        }
+    }
+
+    pub(super) fn into_vec(self) -> Vec<Option<Tensor>> {
+        match self {
+            OutputGrads::One(dy) => vec![dy],
+            OutputGrads::Several(dys) => dys,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -100,9 +131,9 @@ impl<O: Op> Backward for Single<O> {
         self.0.name()
     }
 
-    fn vjp(&self, saved: &Saved, mut dys: OutputGrads, needs: &[bool]) -> Vec<Option<Grad>> {
+    fn vjp(&self, state: &State, mut dys: OutputGrads, needs: &[bool]) -> Back {
         let dy = dys.slot(0).take().expect("a record is visited because its output has a gradient");
-        self.0.vjp(saved, dy, needs)
+        Back::Inputs(self.0.vjp(&state.saved, dy, needs))
     }
 }
 
@@ -114,19 +145,32 @@ impl<O: MultiOp> Backward for Multi<O> {
         self.0.name()
     }
 
-    fn vjp(&self, saved: &Saved, dys: OutputGrads, needs: &[bool]) -> Vec<Option<Grad>> {
-        let dys = match dys {
-            OutputGrads::One(dy) => vec![dy],
-            OutputGrads::Several(dys) => dys,
-        };
-        self.0.vjp(saved, dys, needs)
+    fn vjp(&self, state: &State, dys: OutputGrads, needs: &[bool]) -> Back {
+        Back::Inputs(self.0.vjp(&state.saved, dys.into_vec(), needs))
+    }
+}
+
+/// An operation that remembers where it was called.
+#[derive(Debug)]
+struct Sited<B>(B, Arc<Site>);
+
+impl<B: Backward> Backward for Sited<B> {
+    fn name(&self) -> &'static str {
+        self.0.name()
+    }
+
+    fn vjp(&self, state: &State, dys: OutputGrads, needs: &[bool]) -> Back {
+        self.0.vjp(state, dys, needs)
+    }
+
+    fn site(&self) -> Option<&Arc<Site>> {
+        Some(&self.1)
     }
 }
 
 impl Record {
     pub(crate) fn of<O: Op>(op: O, inputs: &[&Tensor], saved: Saved) -> Arc<Record> {
-        let state = Mutex::new(Some(State::new(inputs, saved)));
-        Arc::new(Record { number: next_number(), outputs: 1, state, op: Single(op) })
+        Record::new(Single(op), 1, State::new(inputs, saved))
     }
 
     pub(crate) fn of_multi<O: MultiOp>(
@@ -135,8 +179,35 @@ impl Record {
         saved: Saved,
         outputs: usize,
     ) -> Arc<Record> {
-        let state = Mutex::new(Some(State::new(inputs, saved)));
-        Arc::new(Record { number: next_number(), outputs, state, op: Multi(op) })
+        Record::new(Multi(op), outputs, State::new(inputs, saved))
+    }
+
+    /// The same as [`Record::of`], with the place of the call.
+    pub(crate) fn of_at<O: Op>(op: O, inputs: &[&Tensor], saved: Saved, site: Arc<Site>) -> Arc<Record> {
+        Record::new(Sited(Single(op), site), 1, State::new(inputs, saved))
+    }
+
+    /// The same as [`Record::of_multi`], with the place of the call.
+    pub(crate) fn of_multi_at<O: MultiOp>(
+        op: O,
+        inputs: &[&Tensor],
+        saved: Saved,
+        outputs: usize,
+        site: Arc<Site>,
+    ) -> Arc<Record> {
+        Record::new(Sited(Multi(op), site), outputs, State::new(inputs, saved))
+    }
+
+    pub(super) fn new<B: Backward + 'static>(backward: B, outputs: usize, state: State) -> Arc<Record> {
+        Arc::new(Record { number: next_number(), outputs, state: Mutex::new(Some(state)), op: backward })
+    }
+
+    /// Changes the hooks; nothing when a walk has taken the state.
+    pub(super) fn change_hooks(&self, f: impl FnOnce(&mut Vec<Hook>)) {
+        let mut guard = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(state) = guard.as_mut() {
+            f(&mut state.hooks);
+        }
     }
 
     /// The histories of the inputs; none when a walk has taken them.
@@ -167,7 +238,8 @@ impl Record {
 
 impl State {
     fn new(inputs: &[&Tensor], saved: Saved) -> State {
-        State { parents: inputs.iter().map(|x| x.history().cloned()).collect(), saved }
+        let parents = inputs.iter().map(|x| x.history().cloned()).collect();
+        State { parents, saved, hooks: Vec::new() }
     }
 }
 

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::gradients::add_into;
-use super::record::{OutputGrads, Record};
-use super::{Grad, Gradients, History, LeafId};
+use super::record::{Back, OutputGrads, Record, State};
+use super::{Grad, Gradients, History, LeafId, hooks};
+use crate::anomaly;
 use crate::dtype::DType;
 use crate::shape::Shape;
 use crate::tensor::Tensor;
@@ -27,12 +28,17 @@ pub(super) struct Walk {
     front: Vec<(Arc<Record>, OutputGrads)>,
     take: bool,
     mode: Mode,
+    /// Whether there are hooks, or gradients are looked through for NaN.
+    heeded: bool,
 }
 
 /// Where gradients of leaves go, and which records are of interest beside.
 pub(super) trait Sink {
     /// Takes a gradient that arrives at a leaf.
     fn leaf(&mut self, id: LeafId, dx: Grad, shape: &Shape);
+
+    /// Lets the hooks of leaves see their whole gradients.
+    fn finish(&mut self);
 
     /// Looks at a record whose outputs have all their gradients. False ends the walk: nothing below is of interest.
     fn step(&mut self, record: &Arc<Record>, dys: &mut OutputGrads) -> bool;
@@ -42,6 +48,12 @@ pub(super) trait Sink {
 impl Sink for Gradients {
     fn leaf(&mut self, id: LeafId, dx: Grad, shape: &Shape) {
         self.add(id, dx, shape);
+    }
+
+    fn finish(&mut self) {
+        for (id, dx) in self.iter_mut() {
+            hooks::at_leaf(id, dx, None);
+        }
     }
 
     #[inline]
@@ -80,6 +92,17 @@ impl Sink for Aim {
         }
     }
 
+    fn finish(&mut self) {
+        for (target, found) in self.targets.iter().zip(&mut self.found) {
+            if let (History::Leaf(id), Some(dx)) = (target, found) {
+                let shape = *dx.shape();
+                let mut whole = Grad::Dense(dx.clone());
+                hooks::at_leaf(*id, &mut whole, Some(&shape));
+                *dx = whole.into_dense(&shape);
+            }
+        }
+    }
+
     fn step(&mut self, record: &Arc<Record>, dys: &mut OutputGrads) -> bool {
         for (target, found) in self.targets.iter().zip(&mut self.found) {
             if let History::Step(other, output) = target
@@ -94,11 +117,21 @@ impl Sink for Aim {
 
 impl Walk {
     pub(super) fn new(take: bool, mode: Mode) -> Walk {
-        Walk { front: Vec::with_capacity(8), take, mode }
+        Walk { front: Vec::with_capacity(8), take, mode, heeded: hooks::any() || anomaly::is_on() }
+    }
+
+    /// A gradient that the walk starts from.
+    #[track_caller]
+    pub(super) fn start<S: Sink>(&mut self, history: History, dy: Tensor, sink: &mut S) {
+        if self.heeded {
+            anomaly::check_start(&dy);
+        }
+        let shape = *dy.shape();
+        self.arrive(history, Grad::Dense(dy), &shape, sink);
     }
 
     /// A gradient arrives at a tensor with this history and shape.
-    pub(super) fn arrive<S: Sink>(&mut self, history: History, dx: Grad, shape: &Shape, sink: &mut S) {
+    fn arrive<S: Sink>(&mut self, history: History, dx: Grad, shape: &Shape, sink: &mut S) {
         let (record, output) = match history {
             History::Leaf(id) => return sink.leaf(id, dx, shape),
             History::Step(record, output) => (record, output),
@@ -124,6 +157,9 @@ impl Walk {
     #[track_caller]
     pub(super) fn run<S: Sink>(&mut self, sink: &mut S) {
         while let Some((mut record, mut dys)) = self.front.pop() {
+            if self.heeded {
+                heed(&record, &mut dys);
+            }
             if !sink.step(&record, &mut dys) {
                 break;
             }
@@ -131,29 +167,65 @@ impl Walk {
             if self.mode == Mode::Graph {
                 state.saved = state.saved.linked(&state.parents, &record);
             }
-            let needs = |i: usize| state.parents[i].is_some();
-            let inputs = state.parents.len();
-            let dxs = match inputs {
-                1 => record.op.vjp(&state.saved, dys, &[needs(0)]),
-                2 => record.op.vjp(&state.saved, dys, &[needs(0), needs(1)]),
-                3 => record.op.vjp(&state.saved, dys, &[needs(0), needs(1), needs(2)]),
-                n => record.op.vjp(&state.saved, dys, &(0..n).map(needs).collect::<Vec<_>>()),
+            let back = match self.heeded {
+                false => vjp(&record, &state, dys),
+                true => {
+                    anomaly::in_derivative(record.op.name(), record.op.site(), || vjp(&record, &state, dys))
+                }
             };
-            assert_eq!(
-                dxs.len(),
-                inputs,
-                "{}: vjp gives {} gradients for {inputs} inputs",
-                record.op.name(),
-                dxs.len(),
-            );
             // What was saved goes before the gradients are added up, so that they find memory in the pool.
             state.saved.release();
+            let dxs = match back {
+                Back::Inputs(dxs) => dxs,
+                Back::Again(ys) => {
+                    for (y, dy) in ys {
+                        let shape = *y.shape();
+                        let Some(history) = y.into_history() else { continue };
+                        self.arrive(history, Grad::Dense(dy), &shape, sink);
+                    }
+                    continue;
+                }
+            };
             for (i, (parent, dx)) in state.parents.drain(..).zip(dxs).enumerate() {
                 let (Some(history), Some(dx)) = (parent, dx) else { continue };
                 let shape = *state.saved.shape(i);
                 self.arrive(history, fit(dx, &shape), &shape, sink);
             }
         }
+        if self.heeded {
+            sink.finish();
+        }
+    }
+}
+
+#[track_caller]
+fn vjp(record: &Record, state: &State, dys: OutputGrads) -> Back {
+    let needs = |i: usize| state.parents[i].is_some();
+    let inputs = state.parents.len();
+    let back = match inputs {
+        1 => record.op.vjp(state, dys, &[needs(0)]),
+        2 => record.op.vjp(state, dys, &[needs(0), needs(1)]),
+        3 => record.op.vjp(state, dys, &[needs(0), needs(1), needs(2)]),
+        n => record.op.vjp(state, dys, &(0..n).map(needs).collect::<Vec<_>>()),
+    };
+    if let Back::Inputs(dxs) = &back {
+        let given = dxs.len();
+        assert!(given == inputs, "{}: vjp gives {given} gradients for {inputs} inputs", record.op.name());
+    }
+    back
+}
+
+/// Hooks, and a look for NaN, before and after them.
+#[cold]
+#[track_caller]
+fn heed(record: &Arc<Record>, dys: &mut OutputGrads) {
+    let check = |dys: &mut OutputGrads, hooked| {
+        let dys = dys.as_mut_slice();
+        anomaly::check_arrived(record.op.name(), record.op.site(), dys, hooked);
+    };
+    check(dys, false);
+    if hooks::at_step(record, dys.as_mut_slice()) {
+        check(dys, true);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::mem;
 
+use crate::autograd::LeafId;
 use crate::backend::{Out, Storage, View};
 use crate::capture::Results;
 use crate::capture::plan::{Place, Program, Read, Step, Write};
@@ -39,6 +40,11 @@ impl Plan {
     /// How many tensors from outside are taken for constants.
     pub(super) fn constants(&self) -> usize {
         self.program.sources.iter().filter(|source| matches!(source, Source::Constant(_))).count()
+    }
+
+    /// The leaves that it gives gradients of.
+    pub(super) fn leaves(&self) -> impl Iterator<Item = LeafId> {
+        self.program.gradients.iter().map(|(id, _)| *id)
     }
 
     /// Gives the memory back until the next run.

@@ -6,6 +6,8 @@ mod case;
 mod check;
 mod proof;
 
+pub(crate) use check::coordinates;
+
 pub use case::{Case, check_case};
 pub use check::{
     CheckOptions, gradcheck, gradcheck_with, gradgradcheck, gradgradcheck_with, jvp_check, jvp_check_with,

@@ -40,8 +40,9 @@ pub use talweg_train as train;
 
 pub use talweg_nn::seq;
 pub use talweg_tensor::{
-    Create, Precision, capture, grad, grad_from, hessian, hessians, hvp, jacobian, jacobians, jvp,
-    mixed_precision, no_grad, set_threads, threads, vjp, with_precision,
+    AnomalyOptions, Create, Precision, capture, checkpoint, detect_anomaly, grad, grad_from, hessian,
+    hessians, hvp, jacobian, jacobians, jvp, mixed_precision, no_grad, set_threads, threads, vjp,
+    with_precision,
 };
 
 /// What can go wrong in a program that trains: reading data, training, reading and writing models.

@@ -32,4 +32,4 @@ pub use models::{BasicBlock, Gpt, GptOptions, ResNet, Stem};
 pub use module::{Entry, Module, Path};
 pub use state::{Form, Load, LoadReport, Mismatch, StateError, StateFile, to_safetensors};
 pub use talweg_macros::Module;
-pub use talweg_tensor::{Conv2dOptions, Pool2dOptions, Reduction};
+pub use talweg_tensor::{Conv2dOptions, ConvOptions, ConvTransposeOptions, Pool2dOptions, Reduction};

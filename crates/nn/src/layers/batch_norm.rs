@@ -166,6 +166,42 @@ batch_norms! {
     /// assert_eq!(y.to_vec::<f32>(), [-1.0, 1.0, 1.0, -1.0]);
     /// ```
     BatchNorm2d: 4..=4, "[n, channels, h, w]";
+
+    /// Normalises each channel over the batch and all positions, `y = (x − mean) / √(variance + ε) w + b`.
+    ///
+    /// In training mean and variance are those of the batch, and the running statistics move towards them,
+    /// `r ← (1 − momentum) r + momentum s`; in evaluation the running statistics are used, and nothing changes.
+    ///
+    /// # Arguments
+    /// - `channels`: the number of channels.
+    /// - [`BatchNorm3d::without_affine`] leaves `w` and `b` out; `momentum` and `eps` are fields.
+    ///
+    /// # Shapes
+    /// `[n, channels, d, h, w]` to the same. In training each channel needs two numbers or more.
+    ///
+    /// # Parameters
+    /// | name | shape | initial value |
+    /// | --- | --- | --- |
+    /// | `weight` | `[channels]` | 1 |
+    /// | `bias` | `[channels]` | 0 |
+    /// | `running_mean` (buffer) | `[channels]` | 0 |
+    /// | `running_var` (buffer) | `[channels]` | 1 |
+    /// | `num_batches_tracked` (buffer) | `[]` | 0 |
+    ///
+    /// # Source
+    /// Ioffe and Szegedy, "Batch normalization: accelerating deep network training by reducing internal covariate
+    /// shift", ICML 2015. The running averages, and that they hold the variance of a sample, are PyTorch's.
+    ///
+    /// # Examples
+    /// ```
+    /// # use talweg_nn::{BatchNorm3d, Layer, Mode};
+    /// # use talweg_tensor::{Rng, Tensor};
+    /// let layer = BatchNorm3d { eps: 0.0, ..BatchNorm3d::new(1) };
+    /// let x = Tensor::from_slice(&[1.0f32, 3.0, 3.0, 1.0], [1, 1, 1, 2, 2]);
+    /// let y = layer.forward(&x, &mut Mode::Train(&mut Rng::seed(1)));
+    /// assert_eq!(y.to_vec::<f32>(), [-1.0, 1.0, 1.0, -1.0]);
+    /// ```
+    BatchNorm3d: 5..=5, "[n, channels, d, h, w]";
 }
 
 fn check(name: &str, x: &Tensor, mean: &Buffer, ranks: RangeInclusive<usize>, shapes: &str) {

@@ -3,7 +3,7 @@
 use talweg_tensor::{Buffer, DType, Param, Rng, Tensor, no_grad};
 
 use crate::Module;
-use crate::layers::{Conv2d, Layer, Linear};
+use crate::layers::{Layer, Linear};
 use crate::mode::Mode;
 
 /// A layer that can work with another weight in the place of its own: what [`WeightNorm`] and [`SpectralNorm`] wrap.
@@ -25,16 +25,6 @@ impl Weighted for Linear {
 
     fn forward_with(&self, weight: &Tensor, x: &Tensor, _: &mut Mode<'_>) -> Tensor {
         x.linear(weight, self.bias.as_ref().map(Param::get).as_ref())
-    }
-}
-
-impl Weighted for Conv2d {
-    fn weight(&self) -> &Param {
-        &self.weight
-    }
-
-    fn forward_with(&self, weight: &Tensor, x: &Tensor, _: &mut Mode<'_>) -> Tensor {
-        x.conv2d(weight, self.bias.as_ref().map(Param::get).as_ref(), &self.options)
     }
 }
 

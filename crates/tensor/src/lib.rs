@@ -58,10 +58,10 @@ pub use ops::{
     ArgReduce, AttentionDropout, AttentionKernel, AttentionOptions, BatchNormOutput, Binary,
     BinaryCrossEntropyOptions, BinaryCrossEntropyWithLogitsOptions, Compare, Conv1dOptions, Conv2dOptions,
     Conv3dOptions, ConvOptions, ConvTransposeOptions, CosineEmbeddingOptions, CrossEntropyKernel,
-    CrossEntropyOptions, CtcOptions, DiceOptions, FocalOptions, GaussianNllOptions, InfoNceOptions,
-    KlDivOptions, LocalResponseNormOptions, LossOptions, LstmOutput, MultiMarginOptions, NllLossOptions,
-    NormKernel, PoissonNllOptions, Pool2dOptions, RecurrentWeights, Reduce, Reduction, SigmoidFocalOptions,
-    TripletMarginOptions, Unary, Update,
+    CrossEntropyOptions, CtcOptions, DiceOptions, FocalOptions, GaussianNllOptions, Indexed, InfoNceOptions,
+    KlDivOptions, LocalResponseNormOptions, LossOptions, LstmOutput, MultiMarginOptions, NanToNumOptions,
+    NllLossOptions, NormKernel, PoissonNllOptions, Pool2dOptions, RecurrentWeights, Reduce, Reduction,
+    SigmoidFocalOptions, TripletMarginOptions, Unary, Unique, Update,
 };
 pub use param::{Buffer, Param};
 pub use precision::{mixed_precision, with_precision};

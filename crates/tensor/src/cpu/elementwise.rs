@@ -9,6 +9,26 @@ use crate::dtype::DType;
 use crate::ops::{Binary, Compare, Unary};
 use crate::shape::Shape;
 
+/// Arithmetic of whole numbers, which wraps.
+macro_rules! whole {
+    ($t:ident, $f:expr, $a:expr, $b:expr, $out:expr) => {{
+        let shape = $out.shape;
+        let (a, b) = (spread::<$t>($a, &shape), spread::<$t>($b, &shape));
+        let compute = match $f {
+            Binary::Add => $t::wrapping_add,
+            Binary::Sub => $t::wrapping_sub,
+            Binary::Mul => $t::wrapping_mul,
+            Binary::Maximum => $t::max,
+            Binary::Minimum => $t::min,
+            Binary::Div | Binary::Pow => unreachable!("the shape rule refuses whole numbers here"),
+        };
+        let at = |x: &[$t], i: usize| if x.len() == 1 { x[0] } else { x[i] };
+        for (i, to) in out_slice::<$t>($out).iter_mut().enumerate() {
+            *to = compute(at(&a, i), at(&b, i));
+        }
+    }};
+}
+
 pub(super) fn unary(f: Unary, x: &View<'_>, out: &mut Out<'_>) {
     float!(out.dtype, T => f.map::<T>(&dense(x), out_slice(out)));
 }
@@ -37,7 +57,8 @@ pub(super) fn binary(f: Binary, a: &View<'_>, b: &View<'_>, out: &mut Out<'_>) {
     match out.dtype {
         DType::F32 => pairs::<f32>(f, a, b, out),
         DType::F64 => pairs::<f64>(f, a, b, out),
-        _ => whole(f, a, b, out),
+        DType::U8 => whole!(u8, f, a, b, out),
+        _ => whole!(i64, f, a, b, out),
     }
 }
 
@@ -71,24 +92,6 @@ pub(super) fn binary_over(f: Binary, out: &mut Out<'_>, b: &View<'_>) {
     float!(out.dtype, T => f.zip_in_place::<T>(out_slice(out), &spread(b, &shape)));
 }
 
-/// Arithmetic of whole numbers, which wraps.
-fn whole(f: Binary, a: &View<'_>, b: &View<'_>, out: &mut Out<'_>) {
-    let shape = out.shape;
-    let (a, b) = (spread::<i64>(a, &shape), spread::<i64>(b, &shape));
-    let compute = match f {
-        Binary::Add => i64::wrapping_add,
-        Binary::Sub => i64::wrapping_sub,
-        Binary::Mul => i64::wrapping_mul,
-        Binary::Maximum => i64::max,
-        Binary::Minimum => i64::min,
-        Binary::Div | Binary::Pow => unreachable!("the shape rule refuses whole numbers here"),
-    };
-    let at = |x: &[i64], i: usize| if x.len() == 1 { x[0] } else { x[i] };
-    for (i, to) in out_slice::<i64>(out).iter_mut().enumerate() {
-        *to = compute(at(&a, i), at(&b, i));
-    }
-}
-
 /// Comparisons as types, so that kernels are compiled for each.
 mod relations {
     use talweg_kernels::Pod;
@@ -115,9 +118,9 @@ pub(super) fn compare(f: Compare, a: &View<'_>, b: &View<'_>, out: &mut Out<'_>)
 
 fn relate<T: Pod>(f: Compare, a: &[T], b: &[T], out: &mut [u8]) {
     match f {
-        // Truth values are 0 and 1: `a and b` is `min > 0`, and `a or b` is `a >= not b`, so compare as numbers.
         Compare::And => logic(a, b, out, |a, b| a & b),
         Compare::Or => logic(a, b, out, |a, b| a | b),
+        Compare::Xor => logic(a, b, out, |a, b| a ^ b),
         Compare::Eq => kernels::compare::<relations::Eq, T>(a, b, out),
         Compare::Ne => kernels::compare::<relations::Ne, T>(a, b, out),
         Compare::Lt => kernels::compare::<relations::Lt, T>(a, b, out),

@@ -147,7 +147,7 @@ binary! {
     /// The power, `y = a^b`.
     ///
     /// # Gradient
-    /// `da = dy b a^(b-1)`, `db = dy y ln a`, the latter 0 where `a = 0` and `b >= 0`.
+    /// `da = dy b a^(b-1)`, which is 0 where `b = 0`; `db = dy y ln a`, which is 0 where `a = 0` and `b >= 0`.
     ///
     /// # Examples
     /// ```
@@ -170,7 +170,7 @@ impl Op for Pairwise {
     fn infer(&self, inputs: &[Spec]) -> Result<Spec, OpError> {
         let [a, b] = inputs else { unreachable!("two inputs") };
         check::alike(self.name(), inputs)?;
-        let whole = a.dtype == DType::I64 && !matches!(self.0, Binary::Div | Binary::Pow);
+        let whole = matches!(a.dtype, DType::I64 | DType::U8) && !matches!(self.0, Binary::Div | Binary::Pow);
         if !a.dtype.is_float() && !whole {
             return Err(OpError::new(format!(
                 "{}: not defined for {}, got {} x {}; convert both with .cast(DType::F32)",
@@ -210,11 +210,11 @@ impl Op for Pairwise {
                 let db = needs[1].then(|| -(&da * y));
                 (needs[0].then_some(da), db)
             }
-            Binary::Maximum => extremum(saved, &dy, needs, |a, b| a.gt(b)),
-            Binary::Minimum => extremum(saved, &dy, needs, |a, b| a.lt(b)),
+            Binary::Maximum => extremum(saved, &dy, needs, |a, b| a.lt(b)),
+            Binary::Minimum => extremum(saved, &dy, needs, |a, b| a.gt(b)),
             Binary::Pow => {
                 let (a, b, y) = (saved.input(0), saved.input(1), saved.output());
-                let da = needs[0].then(|| &dy * b * a.pow(&(b - 1.0)));
+                let da = needs[0].then(|| base_gradient(a, b, &dy));
                 let db = needs[1].then(|| {
                     let flat = a.eq(&a.zeros_like()).logical_and(&b.ge(&b.zeros_like()));
                     let log = flat.select(&a.ones_like(), a).ln();
@@ -227,15 +227,24 @@ impl Op for Pairwise {
     }
 }
 
-/// Gradients of maximum or minimum: whole where `wins`, half where equal.
+/// The gradient of a power by its base. At exponent 0 it is 0, also where the formula has 0 times infinity.
+fn base_gradient(a: &Tensor, b: &Tensor, dy: &Tensor) -> Tensor {
+    let (zero, one) = (Tensor::zeros([], b.dtype()), Tensor::ones([], b.dtype()));
+    let flat = b.eq(&zero);
+    let b = flat.select(&one, b);
+    flat.select(&zero, &(dy * &b * a.pow(&(&b - 1.0))))
+}
+
+/// Gradients of maximum or minimum: whole, half where equal, none where the element `loses`.
 fn extremum(
     saved: &Saved,
     dy: &Tensor,
     needs: &[bool],
-    wins: impl Fn(&Tensor, &Tensor) -> Tensor,
+    loses: impl Fn(&Tensor, &Tensor) -> Tensor,
 ) -> (Option<Tensor>, Option<Tensor>) {
     let (a, b) = (&saved.input(0).detach(), &saved.input(1).detach());
-    let share = |a, b| dy * (wins(a, b).cast(dy.dtype()) + a.eq(b).cast(dy.dtype()) * 0.5);
+    let zero = Tensor::zeros([], dy.dtype());
+    let share = |a, b| loses(a, b).select(&zero, &a.eq(b).select(&(dy * 0.5), dy));
     (needs[0].then(|| share(a, b)), needs[1].then(|| share(b, a)))
 }
 
@@ -252,11 +261,24 @@ impl Op for Affine {
     }
 
     fn infer(&self, inputs: &[Spec]) -> Result<Spec, OpError> {
-        check::float("affine", &inputs[0])?;
+        let whole = inputs[0].dtype == DType::I64;
+        if !whole {
+            check::float("affine", &inputs[0])?;
+        }
+        if whole && (self.scale.fract() != 0.0 || self.shift.fract() != 0.0) {
+            return Err(OpError::new(format!(
+                "affine: {} x + {} of whole numbers {} is not whole; convert them with .cast(DType::F32)",
+                self.scale, self.shift, inputs[0].shape
+            )));
+        }
         Ok(inputs[0])
     }
 
     fn forward(&self, inputs: &[&Tensor], out: &Spec, _: &mut Saved) -> Tensor {
+        if out.dtype == DType::I64 {
+            let number = |x| Tensor::full([], x, DType::I64);
+            return inputs[0] * number(self.scale) + number(self.shift);
+        }
         Tensor::run(&Kernel::Affine(self.scale, self.shift), inputs, out)
     }
 
@@ -275,7 +297,7 @@ impl Tensor {
     /// `dx = scale dy`
     ///
     /// # Panics
-    /// When the tensor is not floating-point.
+    /// When the tensor is neither floating-point nor `i64` with whole numbers.
     ///
     /// # Examples
     /// ```
@@ -307,28 +329,6 @@ impl Tensor {
     pub fn powf(&self, p: f64) -> Tensor {
         self.pow(&Tensor::full([], p, self.dtype()))
     }
-
-    /// Every element limited to `low..=high`.
-    ///
-    /// # Shapes
-    /// Any; the result has the same.
-    ///
-    /// # Gradient
-    /// `dx = dy` inside and at the limits, 0 outside.
-    ///
-    /// # Panics
-    /// When the tensor is not floating-point.
-    ///
-    /// # Examples
-    /// ```
-    /// # use talweg_tensor::Tensor;
-    /// assert_eq!(Tensor::scalar(3.0f32).clamp(-1.0, 1.0).item(), 1.0);
-    /// ```
-    #[track_caller]
-    pub fn clamp(&self, low: f64, high: f64) -> Tensor {
-        let (low, high) = (Tensor::full([], low, self.dtype()), Tensor::full([], high, self.dtype()));
-        self.lt(&low).select(&low, &self.gt(&high).select(&high, self))
-    }
 }
 
 #[cfg(test)]
@@ -345,7 +345,6 @@ mod tests {
         pow: |x| x[0].pow(x[1]); shapes [[2, 3], [2, 3]] [[2, 1], [3]] on 0.5..2.0  refuses [[2], [3]];
         affine: |x| 3.0 - x[0] * 2.0 + 1.0 / (x[0] * x[0] + 1.0); shapes [[2, 3]] [[0]] [[]];
         powf: |x| x[0].powf(2.5); shapes [[4]] on 0.5..2.0;
-        clamp: |x| x[0].clamp(-0.5, 0.5); shapes [[7]];
     }
 
     #[test]
@@ -361,5 +360,49 @@ mod tests {
     #[should_panic(expected = "add: shapes do not broadcast, [2, 3] x [4] (3 vs 4 along axis -1)")]
     fn a_refusal_names_shapes_and_axis() {
         let _ = Tensor::zeros([2, 3], crate::DType::F32) + Tensor::zeros([4], crate::DType::F32);
+    }
+
+    /// `torch.tensor(a, dtype=torch.float64) ** b` and its gradients.
+    #[test]
+    fn powers_of_zero_and_to_zero() {
+        let inf = f64::INFINITY;
+        for (p, at, slope) in [
+            (0.0, [0.0, f64::NAN, 1.0], [0.0, 0.0, 0.0]),
+            (0.5, [0.0, 1.0, 4.0], [inf, 0.5, 0.25]),
+            (2.0, [0.0, -1.0, inf], [0.0, -2.0, inf]),
+            (1.0, [0.0, -1.0, 5.0], [1.0, 1.0, 1.0]),
+            (-1.0, [0.0, 1.0, -2.0], [-inf, -1.0, -0.25]),
+        ] {
+            let x = Tensor::from_slice(&at, [3]).requires_grad();
+            let dx = x.powf(p).sum(..).backward().wrt(&x).to_vec::<f64>();
+            assert_eq!(dx, slope, "power {p}");
+        }
+        let (a, b) = (
+            Tensor::from_slice(&[0.0, 0.0, 0.0], [3]),
+            Tensor::from_slice(&[0.0, 1.0, -1.0], [3]).requires_grad(),
+        );
+        let y = a.pow(&b);
+        assert_eq!(y.to_vec::<f64>(), [1.0, 0.0, inf]);
+        assert_eq!(y.sum(..).backward().wrt(&b).to_vec::<f64>(), [0.0, 0.0, -inf]);
+        // The second derivative of x² at 0.
+        let x = Tensor::scalar(0.0f64).requires_grad();
+        let dx = &crate::grad(&[&x.powf(2.0)], &[&x], crate::Create::Graph)[0];
+        assert_eq!(crate::grad(&[dx], &[&x], crate::Create::Graph)[0].item(), 2.0);
+    }
+
+    #[test]
+    fn whole_numbers_and_bytes_wrap() {
+        let x = Tensor::from_slice(&[7i64, -2], [2]);
+        assert_eq!((&x * 3.0 - 1.0).to_vec::<i64>(), [20, -7]);
+        let (a, b) = (Tensor::from_slice(&[250u8, 3], [2]), Tensor::from_slice(&[10u8, 5], [2]));
+        assert_eq!((&a + &b).to_vec::<u8>(), [4, 8]);
+        assert_eq!((&a - &b).to_vec::<u8>(), [240, 254]);
+        assert_eq!(a.minimum(&b).to_vec::<u8>(), [10, 3]);
+    }
+
+    #[test]
+    #[should_panic(expected = "affine: 0.5 x + 0 of whole numbers [2] is not whole")]
+    fn half_of_a_whole_number_is_refused() {
+        let _ = Tensor::arange(2) * 0.5;
     }
 }

@@ -21,10 +21,12 @@ pub enum Compare {
     Gt,
     /// `a ≥ b`
     Ge,
-    /// `a and b`, of truth values
+    /// `a and b`, where any number but 0 is true
     And,
-    /// `a or b`, of truth values
+    /// `a or b`, likewise
     Or,
+    /// Either `a` or `b`, likewise
+    Xor,
 }
 
 impl Compare {
@@ -39,11 +41,8 @@ impl Compare {
             Compare::Ge => "ge",
             Compare::And => "logical_and",
             Compare::Or => "logical_or",
+            Compare::Xor => "logical_xor",
         }
-    }
-
-    const fn is_logic(self) -> bool {
-        matches!(self, Compare::And | Compare::Or)
     }
 }
 
@@ -55,16 +54,6 @@ impl Op for Compare {
     fn infer(&self, inputs: &[Spec]) -> Result<Spec, OpError> {
         let [a, b] = inputs else { unreachable!("two inputs") };
         check::alike(Op::name(self), inputs)?;
-        if self.is_logic() && a.dtype != DType::Bool {
-            return Err(OpError::new(format!(
-                "{}: needs truth values, got {} {} x {} {}; compare first, or .cast(DType::Bool)",
-                Op::name(self),
-                a.dtype,
-                a.shape,
-                b.dtype,
-                b.shape
-            )));
-        }
         let shape = check::broadcast(Op::name(self), a, b)?;
         Ok(a.with_shape(shape).with_dtype(DType::Bool))
     }
@@ -151,7 +140,7 @@ comparisons! {
     /// assert_eq!(Tensor::arange(3).ge(&Tensor::scalar(1i64)).to_vec::<bool>(), [false, true, true]);
     /// ```
     Ge ge;
-    /// Where both truth values hold.
+    /// Where both truth values hold. Any number but 0 is true, NaN too.
     ///
     /// # Examples
     /// ```
@@ -160,7 +149,7 @@ comparisons! {
     /// assert_eq!(a.logical_and(&Tensor::from_slice(&[true, false], [2])).to_vec::<bool>(), [true, false]);
     /// ```
     And logical_and;
-    /// Where one of two truth values holds, or both.
+    /// Where one of two truth values holds, or both. Any number but 0 is true, NaN too.
     ///
     /// # Examples
     /// ```
@@ -169,6 +158,15 @@ comparisons! {
     /// assert_eq!(a.logical_or(&Tensor::from_slice(&[false, false], [2])).to_vec::<bool>(), [false, true]);
     /// ```
     Or logical_or;
+    /// Where exactly one of two truth values holds. Any number but 0 is true, NaN too.
+    ///
+    /// # Examples
+    /// ```
+    /// # use talweg_tensor::Tensor;
+    /// let a = Tensor::from_slice(&[false, true], [2]);
+    /// assert_eq!(a.logical_xor(&Tensor::from_slice(&[true, true], [2])).to_vec::<bool>(), [true, false]);
+    /// ```
+    Xor logical_xor;
 }
 
 #[derive(Debug)]
@@ -228,25 +226,21 @@ impl Tensor {
         apply(Select, &[self, a, b])
     }
 
-    /// The opposite truth values.
+    /// The opposite truth values: where a number is 0.
     ///
     /// # Shapes
-    /// Any; the result has the same.
+    /// Any; the result has the same and holds `bool`.
     ///
     /// # Gradient
     /// None: the result is never tracked.
-    ///
-    /// # Panics
-    /// When the tensor is not `bool`.
     ///
     /// # Examples
     /// ```
     /// # use talweg_tensor::Tensor;
     /// assert_eq!(Tensor::scalar(true).logical_not().to_vec::<bool>(), [false]);
     /// ```
-    #[track_caller]
     pub fn logical_not(&self) -> Tensor {
-        self.eq(&Tensor::scalar(false))
+        self.eq(&Tensor::zeros([], self.dtype()))
     }
 }
 
@@ -287,6 +281,11 @@ mod tests {
         let (p, q) = (Tensor::from_slice(&[false, true], [2, 1]), Tensor::from_slice(&[false, true], [1, 2]));
         assert_eq!(p.logical_and(&q).to_vec::<bool>(), [false, false, false, true]);
         assert_eq!(p.logical_or(&q).to_vec::<bool>(), [false, true, true, true]);
+        assert_eq!(p.logical_xor(&q).to_vec::<bool>(), [false, true, true, false]);
+        let (x, y) = (Tensor::from_slice(&[0.0f64, f64::NAN, -2.0], [3]), Tensor::scalar(0.5));
+        assert_eq!(x.logical_and(&y).to_vec::<bool>(), [false, true, true]);
+        assert_eq!(x.logical_xor(&y).to_vec::<bool>(), [true, false, false]);
+        assert_eq!(x.logical_not().to_vec::<bool>(), [true, false, false]);
         assert!(!a.requires_grad().le(&b).is_tracked());
     }
 

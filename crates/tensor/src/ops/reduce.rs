@@ -20,15 +20,6 @@ pub enum Reduce {
     Min,
 }
 
-/// Which position is found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ArgReduce {
-    /// Of the greatest element.
-    Max,
-    /// Of the least element.
-    Min,
-}
-
 impl Reduce {
     const fn name(self) -> &'static str {
         match self {
@@ -66,8 +57,9 @@ impl Op for Reduction {
     fn infer(&self, inputs: &[Spec]) -> Result<Spec, OpError> {
         let x = &inputs[0];
         let axes = self.axes(&x.shape)?;
+        let counted = self.kind == Reduce::Sum && matches!(x.dtype, DType::U8 | DType::Bool);
         let whole = x.dtype == DType::I64 && self.kind != Reduce::Mean;
-        if !whole {
+        if !whole && !counted {
             check::float(self.name(), x)?;
         }
         let extremum = matches!(self.kind, Reduce::Max | Reduce::Min);
@@ -81,12 +73,16 @@ impl Op for Reduction {
                 x.shape
             )));
         }
-        Ok(x.with_shape(shape))
+        Ok(if counted { x.with_shape(shape).with_dtype(DType::I64) } else { x.with_shape(shape) })
     }
 
     fn forward(&self, inputs: &[&Tensor], out: &Spec, saved: &mut Saved) -> Tensor {
         let axes = self.axes(inputs[0].shape()).expect("the shape rule accepted the axes");
-        let y = Tensor::run(&Kernel::Reduce(self.kind, axes), inputs, out);
+        let kernel = Kernel::Reduce(self.kind, axes);
+        let y = match inputs[0].dtype() == out.dtype {
+            true => Tensor::run(&kernel, inputs, out),
+            false => Tensor::run(&kernel, &[&inputs[0].cast(out.dtype)], out),
+        };
         if matches!(self.kind, Reduce::Max | Reduce::Min) {
             saved.keep_input(0, inputs[0]);
             saved.keep_output(&y);
@@ -104,47 +100,14 @@ impl Op for Reduction {
             Reduce::Mean => dy * (1.0 / count as f64),
             Reduce::Max | Reduce::Min => {
                 let y = self.kept(&saved.output().detach(), axes, input);
-                let hit = saved.input(0).detach().eq(&y).cast(dy.dtype());
+                let x = saved.input(0).detach();
+                // NaN is the extremum wherever it is an element.
+                let hit = x.eq(&y).logical_or(&x.is_nan()).cast(dy.dtype());
                 let share = &hit / hit.reduce(Reduce::Sum, self.axes.clone(), true);
                 dy * share
             }
         };
         vec![Some(dx.into())]
-    }
-}
-
-#[derive(Debug)]
-struct ArgReduction {
-    kind: ArgReduce,
-    axis: isize,
-}
-
-impl Op for ArgReduction {
-    fn name(&self) -> &'static str {
-        match self.kind {
-            ArgReduce::Max => "argmax",
-            ArgReduce::Min => "argmin",
-        }
-    }
-
-    fn infer(&self, inputs: &[Spec]) -> Result<Spec, OpError> {
-        let x = &inputs[0];
-        check::float(self.name(), x)?;
-        let axis = check::axis(self.name(), self.axis, &x.shape)?;
-        let shape = x.shape.without(axis);
-        if x.shape.at(axis) == 0 && shape.numel() > 0 {
-            return Err(OpError::new(format!("{}: axis {} of {} is empty", self.name(), self.axis, x.shape)));
-        }
-        Ok(x.with_shape(shape).with_dtype(DType::I64))
-    }
-
-    fn forward(&self, inputs: &[&Tensor], out: &Spec, _: &mut Saved) -> Tensor {
-        let axis = inputs[0].shape().axis(self.axis).expect("the shape rule accepted the axis");
-        Tensor::run(&Kernel::ArgReduce(self.kind, axis), inputs, out)
-    }
-
-    fn vjp(&self, _: &Saved, _: Tensor, _: &[bool]) -> Vec<Option<Grad>> {
-        unreachable!("results that are not floating-point are never tracked")
     }
 }
 
@@ -204,7 +167,8 @@ macro_rules! reductions {
 }
 
 reductions! {
-    /// The sum over axes: `..` for all, `-1` for the last, `[0, 2]` for several.
+    /// The sum over axes: `..` for all, `-1` for the last, `[0, 2]` for several. Truth values and bytes are added up as
+    /// `i64`.
     ///
     /// # Shapes
     /// The input's without the reduced axes.
@@ -213,7 +177,7 @@ reductions! {
     /// `dx = dy`, repeated along the axes.
     ///
     /// # Panics
-    /// For axes out of range or named twice, and for truth values and bytes (cast them).
+    /// For axes out of range or named twice, and for `bf16`.
     ///
     /// # Examples
     /// ```
@@ -280,51 +244,6 @@ reductions! {
 }
 
 impl Tensor {
-    /// The position of the greatest element along an axis; the first of equal ones, and the first NaN if there is
-    /// one.
-    ///
-    /// # Shapes
-    /// The input's without the axis; the result holds `i64`.
-    ///
-    /// # Gradient
-    /// None: a position is constant nearly everywhere, and the result is never tracked.
-    ///
-    /// # Panics
-    /// For an axis out of range or empty.
-    ///
-    /// # Examples
-    /// ```
-    /// # use talweg_tensor::Tensor;
-    /// let x = Tensor::from_slice(&[1.0f32, 2.0, 3.0, 0.0], [2, 2]);
-    /// assert_eq!(x.argmax(-1).to_vec::<i64>(), [1, 0]);
-    /// ```
-    #[track_caller]
-    pub fn argmax(&self, axis: isize) -> Tensor {
-        apply(ArgReduction { kind: ArgReduce::Max, axis }, &[self])
-    }
-
-    /// The position of the least element along an axis; the first of equal ones, and the first NaN if there is one.
-    ///
-    /// # Shapes
-    /// The input's without the axis; the result holds `i64`.
-    ///
-    /// # Gradient
-    /// None: a position is constant nearly everywhere, and the result is never tracked.
-    ///
-    /// # Panics
-    /// For an axis out of range or empty.
-    ///
-    /// # Examples
-    /// ```
-    /// # use talweg_tensor::Tensor;
-    /// let x = Tensor::from_slice(&[1.0f32, 2.0, 3.0, 0.0], [2, 2]);
-    /// assert_eq!(x.argmin(0).to_vec::<i64>(), [0, 1]);
-    /// ```
-    #[track_caller]
-    pub fn argmin(&self, axis: isize) -> Tensor {
-        apply(ArgReduction { kind: ArgReduce::Min, axis }, &[self])
-    }
-
     /// The variance over axes, `mean((x - mean x)²) n / (n - correction)`; `correction` 1 gives the unbiased
     /// estimate, 0 that of the elements themselves.
     ///
@@ -385,22 +304,6 @@ mod tests {
     }
 
     #[test]
-    fn positions_are_those_of_the_first_extremum() {
-        let x = Tensor::from_slice(&[3.0f32, 1.0, 3.0, 1.0, f32::NAN, 0.0], [2, 3]).requires_grad();
-        assert_eq!(x.argmax(-1).to_vec::<i64>(), [0, 1]);
-        assert_eq!(x.argmin(1).to_vec::<i64>(), [1, 1]);
-        assert_eq!(x.argmax(0).to_vec::<i64>(), [0, 1, 0]);
-        assert_eq!(x.t().argmin(0).to_vec::<i64>(), [1, 1]);
-        assert!(!x.argmax(0).is_tracked());
-    }
-
-    #[test]
-    #[should_panic(expected = "argmax: axis 0 of [0, 2] is empty")]
-    fn there_is_no_greatest_of_nothing() {
-        Tensor::zeros([0, 2], DType::F32).argmax(0);
-    }
-
-    #[test]
     fn ties_of_a_maximum_share_the_gradient() {
         let x = Tensor::from_slice(&[2.0f64, 2.0, 1.0, 2.0], [4]).requires_grad();
         let dx = x.max(..).backward().wrt(&x).to_vec::<f64>();
@@ -410,6 +313,8 @@ mod tests {
     #[test]
     fn whole_numbers_add_up() {
         assert_eq!(Tensor::arange(5).sum(..).to_vec::<i64>(), [10]);
+        assert_eq!(Tensor::from_slice(&[200u8, 100], [2]).sum(..).to_vec::<i64>(), [300]);
+        assert_eq!(Tensor::from_slice(&[true, false, true, true], [2, 2]).sum(0).to_vec::<i64>(), [2, 1]);
         assert!(Tensor::zeros([0], DType::F32).mean(..).item().is_nan());
     }
 }

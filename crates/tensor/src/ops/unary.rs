@@ -16,6 +16,7 @@ use talweg_kernels::{Float, Lane};
 
 use crate::autograd::Grad;
 use crate::backend::Kernel;
+use crate::dtype::DType;
 use crate::op::{Op, OpError, Saved, Spec, apply, check};
 use crate::tensor::Tensor;
 
@@ -27,6 +28,12 @@ trait Formula: Copy {
     fn sign(self) -> Self;
     /// The slope of [`Unary::GeluTanh`] at `self`.
     fn gelu_tanh_slope(self) -> Self;
+    /// The smooth rectifier, as [`Unary::Softplus`].
+    fn softplus(self) -> Self;
+    /// The slope of [`Unary::Silu`] at `self`.
+    fn silu_slope(self) -> Self;
+    /// The slope of [`Unary::Mish`] at `self`.
+    fn mish_slope(self) -> Self;
 }
 
 macro_rules! formula {
@@ -47,6 +54,23 @@ macro_rules! formula {
                 let square = self * self;
                 let s = ((square * 0.044_715 + 1.0) * self * 1.595_769_121_605_730_7).sigmoid();
                 s + self * (s * (1.0 - s)) * ((square * 0.134_145 + 1.0) * 1.595_769_121_605_730_7)
+            }
+
+            #[inline(always)]
+            fn softplus(self) -> Self {
+                self.max(0.0) + (-self.abs()).exp().log1p()
+            }
+
+            #[inline(always)]
+            fn silu_slope(self) -> Self {
+                let s = self.sigmoid();
+                s * (self * (1.0 - s) + 1.0)
+            }
+
+            #[inline(always)]
+            fn mish_slope(self) -> Self {
+                let t = self.softplus().tanh();
+                t + self * (1.0 - t * t) * self.sigmoid()
             }
         }
     )*};
@@ -153,7 +177,7 @@ macro_rules! unary {
                 #[doc = $gradient]
                 ///
                 /// # Panics
-                /// When the tensor is not floating-point.
+                /// When the tensor is not floating-point; `neg`, `abs` and `sign` take `i64`, too.
                 ///
                 /// # Examples
                 /// ```
@@ -176,17 +200,20 @@ macro_rules! unary {
 
 unary! {
     /// The negative, `y = -x`.
-    Neg neg(x) = -x, slope(x) = x * 0.0 - 1.0, gradient "`dx = -dy`", on -3.0..3.0, example 2.0 => -2.0;
+    Neg neg(x) = -x, slope(x) = x.positive() * 0.0 - 1.0, gradient "`dx = -dy`", on -3.0..3.0, example 2.0 => -2.0;
     /// The absolute value, `y = |x|`.
     Abs abs(x) = x.abs(), slope(x) = x.sign(), gradient "`dx = dy sign(x)`, 0 at 0.",
         on 0.1..3.0, example -2.5 => 2.5;
     /// The sign: -1, 0 or 1.
-    Sign sign(x) = x.signum(), slope(x) = x * 0.0, gradient "0, also at the step.", on 0.1..3.0, example -2.5 => -1.0;
+    Sign sign(x) = x.signum(), slope(x) = x.positive() * 0.0, gradient "0, also at the step.", on 0.1..3.0, example -2.5 => -1.0;
     /// 1 where positive, 0 elsewhere: the slope of the rectifier.
-    Positive positive(x) = x.positive(), slope(x) = x * 0.0, gradient "0, also at the step.",
+    Positive positive(x) = x.positive(), slope(x) = x.positive() * 0.0, gradient "0, also at the step.",
         on 0.1..3.0, example 0.5 => 1.0;
     /// The exponential function, `y = e^x`.
     Exp exp(x) = x.exp(), slope(y) = y * 1.0, gradient "`dx = dy y`", on -3.0..3.0, example 1.0 => 2.718281828459;
+    /// `y = e^x - 1`, accurate near 0.
+    Expm1 expm1(x) = x.expm1(), slope(y) = y + 1.0, gradient "`dx = dy (y + 1)`",
+        on -3.0..3.0, example 1e-9 => 1e-9;
     /// The natural logarithm, `y = ln x`; NaN below 0.
     Ln ln(x) = x.ln(), slope(x) = 1.0 / x, gradient "`dx = dy / x`", on 0.2..4.0, example 2.0 => 0.693147180560;
     /// `y = ln(1 + x)`, accurate near 0; NaN below -1.
@@ -231,23 +258,40 @@ unary! {
         slope(x) = x.gelu_tanh_slope(),
         gradient "`dx = dy (s + x s (1 - s) u')` with `s = y / x` and `u' = √(8/π) (1 + 0.134145 x²)`.",
         on -3.0..3.0, example 1.0 => 0.841191990608;
+    /// The sigmoid linear unit, also called swish, `y = x sigmoid(x)` (Elfwing, Uchibe and Doya, 2018).
+    Silu silu(x) = x * x.sigmoid(), slope(x) = x.silu_slope(),
+        gradient "`dx = dy s (1 + x (1 - s))` with `s = sigmoid(x)`.", on -3.0..3.0, example 0.5 => 0.311229665601;
+    /// A smooth rectifier that dips below 0, `y = x tanh(softplus(x))` (Misra, 2019).
+    Mish mish(x) = x * x.softplus().tanh(), slope(x) = x.mish_slope(),
+        gradient "`dx = dy (t + x (1 - t²) sigmoid(x))` with `t = tanh(softplus(x))`.",
+        on -3.0..3.0, example 1.0 => 0.865098388267;
     /// The complement of the error function, `y = 1 - erf(x)`, accurate where it is small.
     Erfc erfc(x) = x.erfc(), slope(x) = (-(x * x)).exp() * -1.128_379_167_095_512_6,
         gradient "`dx = -2/√π e^(-x²) dy`", on -2.0..2.0, example 0.5 => 0.479500122187;
     /// `y = ln(1 + e^x)`, a smooth rectifier, without overflow.
-    Softplus softplus(x) = x.max(0.0) + (-x.abs()).exp().log1p(), slope(x) = x.sigmoid(),
+    Softplus softplus(x) = x.softplus(), slope(x) = x.sigmoid(),
         gradient "`dx = dy sigmoid(x)`", on -3.0..3.0, example 0.5 => 0.974076984180;
     /// `y = ln sigmoid(x)`, without overflow.
     LogSigmoid log_sigmoid(x) = x.min(0.0) - (-x.abs()).exp().log1p(), slope(x) = (-x).sigmoid(),
         gradient "`dx = dy sigmoid(-x)`", on -3.0..3.0, example 0.5 => -0.474076984180;
     /// The greatest whole number not above x.
-    Floor floor(x) = x.floor(), slope(x) = x * 0.0, gradient "0, also at the steps.", on 0.1..0.9, example -1.5 => -2.0;
+    Floor floor(x) = x.floor(), slope(x) = x.positive() * 0.0, gradient "0, also at the steps.", on 0.1..0.9, example -1.5 => -2.0;
     /// The nearest whole number, halves to the even one.
-    Round round(x) = x.round(), slope(x) = x * 0.0, gradient "0, also at the steps.", on 0.1..0.4, example 2.5 => 2.0;
+    Round round(x) = x.round(), slope(x) = x.positive() * 0.0, gradient "0, also at the steps.", on 0.1..0.4, example 2.5 => 2.0;
 }
 
+/// The slopes as on lanes, for second derivatives.
 impl Tensor {
-    /// The same as on lanes, for second derivatives.
+    fn silu_slope(&self) -> Tensor {
+        let s = self.sigmoid();
+        (self * (1.0 - &s) + 1.0) * s
+    }
+
+    fn mish_slope(&self) -> Tensor {
+        let t = self.softplus().tanh();
+        self * (1.0 - t.square()) * self.sigmoid() + t
+    }
+
     fn gelu_tanh_slope(&self) -> Tensor {
         let square = self * self;
         let s = ((&square * 0.044_715 + 1.0) * self * 1.595_769_121_605_730_7).sigmoid();
@@ -259,17 +303,36 @@ impl Tensor {
 #[derive(Debug)]
 struct Elementwise(Unary);
 
+impl Elementwise {
+    /// The same of whole numbers, by the arithmetic of two.
+    fn whole(&self, x: &Tensor) -> Tensor {
+        let zero = Tensor::zeros([], DType::I64);
+        match self.0 {
+            Unary::Neg => zero - x,
+            Unary::Abs => x.maximum(&(zero - x)),
+            Unary::Sign => x.gt(&zero).cast(DType::I64) - x.lt(&zero).cast(DType::I64),
+            other => unreachable!("the shape rule refuses whole numbers in {}", other.name()),
+        }
+    }
+}
+
 impl Op for Elementwise {
     fn name(&self) -> &'static str {
         self.0.name()
     }
 
     fn infer(&self, inputs: &[Spec]) -> Result<Spec, OpError> {
-        check::float(self.name(), &inputs[0])?;
+        let whole = inputs[0].dtype == DType::I64 && matches!(self.0, Unary::Neg | Unary::Abs | Unary::Sign);
+        if !whole {
+            check::float(self.name(), &inputs[0])?;
+        }
         Ok(inputs[0])
     }
 
     fn forward(&self, inputs: &[&Tensor], out: &Spec, saved: &mut Saved) -> Tensor {
+        if out.dtype == DType::I64 {
+            return self.whole(inputs[0]);
+        }
         let y = Tensor::run(&Kernel::Unary(self.0), inputs, out);
         if self.0.keeps_output() {
             saved.keep_output(&y);
@@ -293,8 +356,8 @@ impl Op for Elementwise {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Rng;
     use crate::testing::{Case, check_case};
-    use crate::{DType, Rng};
 
     #[test]
     fn every_function_has_its_value_and_slopes() {
@@ -320,6 +383,26 @@ mod tests {
                 let error = (*y as f64 - want).abs() / want.abs().max(0.05);
                 assert!(error < 2e-6, "{}({x}): {y} should be {want}", unary.name());
             }
+        }
+    }
+
+    #[test]
+    fn whole_numbers_have_signs() {
+        let x = Tensor::from_slice(&[-3i64, 0, 5], [3]);
+        assert_eq!(x.neg().to_vec::<i64>(), [3, 0, -5]);
+        assert_eq!((-&x).to_vec::<i64>(), [3, 0, -5]);
+        assert_eq!(x.abs().to_vec::<i64>(), [3, 0, 5]);
+        assert_eq!(x.sign().to_vec::<i64>(), [-1, 0, 1]);
+    }
+
+    /// Where a slope is constant, infinite inputs must not make NaN of it.
+    #[test]
+    fn constant_slopes_hold_at_infinity() {
+        for (f, want) in
+            [(Tensor::neg as fn(&Tensor) -> Tensor, -1.0), (Tensor::sign, 0.0), (Tensor::floor, 0.0)]
+        {
+            let x = Tensor::scalar(f64::INFINITY).requires_grad();
+            assert_eq!(f(&x).backward().wrt(&x).item(), want);
         }
     }
 }

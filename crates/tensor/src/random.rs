@@ -1,5 +1,7 @@
 //! Random numbers: counter-based, so that they do not depend on the number of threads.
 
+mod draws;
+
 use crate::backend::{Device, Kernel};
 use crate::dtype::DType;
 use crate::op::Spec;

@@ -1,5 +1,6 @@
 //! The tensor: a handle to a value and, if it is tracked, to the history that made it.
 
+mod create;
 mod host;
 
 use std::sync::Arc;

@@ -144,6 +144,7 @@ impl Op for SquaredError {
 /// Losses compare numbers one by one: predictions `[n, 1]` beside targets `[n]` would broadcast to `[n, n]`.
 #[track_caller]
 pub(super) fn assert_same_shape(name: &str, x: &Tensor, target: &Tensor) {
+    assert_fits(check::float(name, &x.spec()));
     if x.shape() == target.shape() {
         return;
     }
@@ -154,11 +155,6 @@ pub(super) fn assert_same_shape(name: &str, x: &Tensor, target: &Tensor) {
 /// A constant of the type of `x`.
 fn number(x: f64, like: &Tensor) -> Tensor {
     Tensor::full([], x, like.dtype())
-}
-
-/// `max(x, 0)` whose gradient at 0 is 1, as in PyTorch's losses with a margin.
-fn above_zero(x: &Tensor) -> Tensor {
-    x.clamp(0.0, f64::INFINITY)
 }
 
 #[track_caller]

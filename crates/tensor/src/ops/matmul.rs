@@ -82,7 +82,8 @@ impl Tensor {
     /// The matrix product, `y[i, j] = Σₖ a[i, k] b[k, j]`, over the last two axes; axes before them are batches.
     ///
     /// # Shapes
-    /// `[.., m, k] x [.., k, n]` to `[.., m, n]`; batches broadcast.
+    /// `[.., m, k] x [.., k, n]` to `[.., m, n]`; batches broadcast. A vector `[k]` in front counts as a row, behind as a column,
+    /// and its axis is gone in the result.
     ///
     /// # Gradient
     /// `da = dy bᵀ`, `db = aᵀ dy`, in the precision of the first product.
@@ -103,7 +104,13 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn matmul(&self, b: &Tensor) -> Tensor {
-        apply(MatMul(precision()), &[self, b])
+        let product = |a: &Tensor, b: &Tensor| apply(MatMul(precision()), &[a, b]);
+        match (self.rank(), b.rank()) {
+            (1, 1) => product(&self.unsqueeze(0), &b.unsqueeze(1)).reshape([]),
+            (1, 2..) => product(&self.unsqueeze(0), b).squeeze(-2),
+            (2.., 1) => product(self, &b.unsqueeze(1)).squeeze(-1),
+            _ => product(self, b),
+        }
     }
 }
 
@@ -113,8 +120,9 @@ mod tests {
 
     crate::cases! {
         matmul: |x| x[0].matmul(x[1]);
-            shapes [[2, 3], [3, 4]] [[2, 2, 3], [3, 1]] [[2, 1, 2, 3], [3, 3, 2]] [[0, 2], [2, 3]] [[2, 0], [0, 3]]
-             refuses [[2, 3], [4, 5]] [[3], [3]] [[2, 2, 2], [3, 2, 2]];
+            shapes [[2, 3], [3, 4]] [[2, 2, 3], [3, 1]] [[2, 1, 2, 3], [3, 3, 2]] [[0, 2], [2, 3]] [[2, 0], [0, 3]] [[3], [3]] [[3], [2, 3, 4]]
+            [[2, 2, 3], [3]]
+             refuses [[2, 3], [4, 5]] [[3], [4]] [[], [3]] [[2, 2, 2], [3, 2, 2]];
         matmul_transposed: |x| x[0].t().matmul(&x[1].t()); shapes [[3, 2], [4, 3]] [[2, 3, 2], [4, 3]];
     }
 

@@ -76,7 +76,7 @@ pairs! {
     /// The angle of the point `(b, a)` in radians, in `-π..=π`: `arctan(a / b)` in the right quadrant.
     ///
     /// # Gradient
-    /// `da = dy b / (a² + b²)`, `db = -dy a / (a² + b²)`; NaN at the origin.
+    /// `da = dy b / (a² + b²)`, `db = -dy a / (a² + b²)`; 0 at the origin.
     ///
     /// # Examples
     /// ```
@@ -85,7 +85,11 @@ pairs! {
     /// assert!((y.item() - 2.356194490192).abs() < 1e-9);
     /// ```
     atan2 = f64::atan2, whole None, slopes(a, b, _y) = {
-        let scale = (a.square() + b.square()).recip();
+        let square = a.square() + b.square();
+        // At the origin, which has no angle, the slopes are 0.
+        let zero = square.zeros_like();
+        let some = square.gt(&zero);
+        let scale = some.select(&some.select(&square, &square.ones_like()).recip(), &zero);
         [b * &scale, -(a * &scale)]
     };
     /// The length of the hypotenuse, `y = √(a² + b²)`, without overflow in between.

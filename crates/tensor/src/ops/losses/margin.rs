@@ -1,7 +1,7 @@
 //! Losses with a margin: what is on the right side by enough costs nothing.
 
 use crate::Tensor;
-use crate::ops::losses::{LossOptions, Reduction, above_zero, assert_same_shape, number};
+use crate::ops::losses::{LossOptions, Reduction, assert_same_shape, number};
 
 /// How [`Tensor::multi_margin_loss`] counts.
 #[derive(Clone, Debug)]
@@ -81,7 +81,7 @@ impl Tensor {
     /// Input and target of one shape, to `[]`, or to that shape without reduction.
     ///
     /// # Gradient
-    /// `dx = −dy target` where `target x ≤ 1`, 0 elsewhere; for a mean over the number of elements.
+    /// `dx = −dy target` where `target x < 1`, 0 elsewhere; for a mean over the number of elements.
     ///
     /// # Panics
     /// When the shapes differ (they do not broadcast), or the inputs are not floating-point of one type.
@@ -95,7 +95,7 @@ impl Tensor {
     #[track_caller]
     pub fn hinge_loss(&self, target: &Tensor, options: &LossOptions) -> Tensor {
         assert_same_shape("hinge_loss", self, target);
-        options.apply("hinge_loss", &above_zero(&(1.0 - target * self)))
+        options.apply("hinge_loss", &(1.0 - target * self).relu())
     }
 
     /// A loss of distances `x` and signs: `loss = x` where the target is 1, `max(0, margin − x)` where it is −1.
@@ -104,7 +104,7 @@ impl Tensor {
     /// Input and target of one shape, to `[]`, or to that shape without reduction.
     ///
     /// # Gradient
-    /// `dx = dy` where the target is 1; `−dy` where it is −1 and `x ≤ margin`; 0 elsewhere; for a mean over the number of
+    /// `dx = dy` where the target is 1; `−dy` where it is −1 and `x < margin`; 0 elsewhere; for a mean over the number of
     /// elements.
     ///
     /// # Panics
@@ -120,7 +120,7 @@ impl Tensor {
     pub fn hinge_embedding_loss(&self, target: &Tensor, margin: f64, options: &LossOptions) -> Tensor {
         assert_same_shape("hinge_embedding_loss", self, target);
         let (one, zero) = (number(1.0, target), number(0.0, self));
-        let apart = target.ne(&one).select(&above_zero(&(margin - self)), &zero);
+        let apart = target.ne(&one).select(&(margin - self).relu(), &zero);
         let together = target.ne(&number(-1.0, target)).select(self, &zero);
         options.apply("hinge_embedding_loss", &(apart + together))
     }
@@ -224,7 +224,7 @@ impl Tensor {
     ) -> Tensor {
         assert_same_shape("margin_ranking_loss", self, other);
         assert_same_shape("margin_ranking_loss", self, target);
-        options.apply("margin_ranking_loss", &above_zero(&(margin - target * (self - other))))
+        options.apply("margin_ranking_loss", &(margin - target * (self - other)).relu())
     }
 
     /// A loss of two vectors, which should point the same way where the target is 1: `loss = 1 − cos`; and not where it is
@@ -264,7 +264,7 @@ impl Tensor {
         );
         let (xx, yy) = (self.square().sum(-1) + 1e-12, other.square().sum(-1) + 1e-12);
         let cosine = (self * other).sum(-1) / (xx * yy).sqrt();
-        let apart = above_zero(&(&cosine - options.margin));
+        let apart = (&cosine - options.margin).relu();
         let (one, zero) = (number(1.0, target), number(0.0, self));
         let opposite = target.eq(&number(-1.0, target)).select(&apart, &zero);
         options.losses.apply(name, &target.eq(&one).select(&(1.0 - cosine), &opposite))
@@ -305,7 +305,7 @@ impl Tensor {
         if options.swap {
             far = far.minimum(&distance(positive, negative, options));
         }
-        options.losses.apply(name, &above_zero(&(near - far + options.margin)))
+        options.losses.apply(name, &(near - far + options.margin).relu())
     }
 }
 

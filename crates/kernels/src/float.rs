@@ -12,8 +12,8 @@ mod sealed {
 
 /// A type for which every bit pattern is a valid value, so that a byte buffer may be viewed as a slice of it.
 ///
-/// Implemented for `f32`, `f64`, [`Bf16`](crate::Bf16), `i64`, `i32`, `u32`, `u16` and `u8`, and sealed: soundness of
-/// [`Buffer::as_slice`](crate::Buffer::as_slice) rests on it.
+/// Implemented for `f32`, `f64`, [`Bf16`](crate::Bf16), [`F16`](crate::F16), `i64`, `i32`, `u32`, `u16` and `u8`, and
+/// sealed: soundness of [`Buffer::as_slice`](crate::Buffer::as_slice) rests on it.
 pub trait Pod:
     sealed::Sealed + Copy + Default + PartialEq + PartialOrd + Debug + Display + Send + Sync + 'static
 {
@@ -22,7 +22,7 @@ pub trait Pod:
 macro_rules! pod {
     ($($t:ty)*) => { $(impl sealed::Sealed for $t {} impl Pod for $t {})* };
 }
-pod!(f32 f64 i64 i32 u32 u16 u8 crate::Bf16);
+pod!(f32 f64 i64 i32 u32 u16 u8 crate::Bf16 crate::F16);
 
 /// Which of the two floating-point types a generic function was instantiated with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

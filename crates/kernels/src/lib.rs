@@ -16,6 +16,7 @@ pub mod buffer;
 pub mod conv;
 mod dispatch;
 pub mod elementwise;
+mod f16;
 pub mod float;
 pub mod gemm;
 pub mod isa;
@@ -34,6 +35,7 @@ pub mod update;
 
 pub use bf16::Bf16;
 pub use buffer::Buffer;
+pub use f16::F16;
 pub use float::{Float, Pod};
 pub use isa::Isa;
 pub use lane::Lane;

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Debug, Display};
 
-use talweg_kernels::Bf16;
+use talweg_kernels::{Bf16, F16};
 
 use crate::dtype::DType;
 use crate::tensor::Tensor;
@@ -36,6 +36,7 @@ fn cells(x: &Tensor) -> Vec<String> {
         DType::Bool => x.to_vec::<bool>().iter().map(bool::to_string).collect(),
         DType::F32 => floats(&x.to_vec::<f32>().iter().map(|&x| x as f64).collect::<Vec<_>>()),
         DType::F64 => floats(&x.to_vec::<f64>()),
+        DType::F16 => floats(&x.to_vec::<F16>().iter().map(|x| x.to_f32() as f64).collect::<Vec<_>>()),
         DType::Bf16 => floats(&x.to_vec::<Bf16>().iter().map(|x| x.to_f32() as f64).collect::<Vec<_>>()),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Debug, Display};
 
-use talweg_kernels::{Bf16, Pod};
+use talweg_kernels::{Bf16, F16, Pod};
 
 /// The type of a tensor's elements.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -14,6 +14,9 @@ pub enum DType {
     /// The upper half of `F32`, for storage and matrix products: half the memory, 8 significant bits. Apart from
     /// [`matmul`](crate::Tensor::matmul), arithmetic needs a [`cast`](crate::Tensor::cast) first.
     Bf16,
+    /// IEEE 754 half precision, for storage: half the memory of `F32`, 11 significant bits, up to 65504. All arithmetic
+    /// needs a [`cast`](crate::Tensor::cast) first.
+    F16,
     /// 64-bit signed integers: class labels and indices.
     I64,
     /// Unsigned bytes: image data as it comes from files.
@@ -27,7 +30,7 @@ impl DType {
     pub const fn size(self) -> usize {
         match self {
             DType::F32 => 4,
-            DType::Bf16 => 2,
+            DType::Bf16 | DType::F16 => 2,
             DType::F64 | DType::I64 => 8,
             DType::U8 | DType::Bool => 1,
         }
@@ -38,17 +41,18 @@ impl DType {
         matches!(self, DType::F32 | DType::F64)
     }
 
-    /// Whether the numbers have fractions: `F32`, `F64` or `Bf16`. Only such tensors carry gradients.
+    /// Whether the numbers have fractions: `F32`, `F64`, `Bf16` or `F16`. Only such tensors carry gradients.
     pub const fn is_real(self) -> bool {
-        matches!(self, DType::F32 | DType::F64 | DType::Bf16)
+        matches!(self, DType::F32 | DType::F64 | DType::Bf16 | DType::F16)
     }
 
-    /// The name that messages and files use: `f32`, `f64`, `bf16`, `i64`, `u8` or `bool`.
+    /// The name that messages and files use: `f32`, `f64`, `bf16`, `f16`, `i64`, `u8` or `bool`.
     pub const fn name(self) -> &'static str {
         match self {
             DType::F32 => "f32",
             DType::F64 => "f64",
             DType::Bf16 => "bf16",
+            DType::F16 => "f16",
             DType::I64 => "i64",
             DType::U8 => "u8",
             DType::Bool => "bool",
@@ -73,12 +77,13 @@ mod sealed {
     impl Sealed for f32 {}
     impl Sealed for f64 {}
     impl Sealed for talweg_kernels::Bf16 {}
+    impl Sealed for talweg_kernels::F16 {}
     impl Sealed for i64 {}
     impl Sealed for u8 {}
     impl Sealed for bool {}
 }
 
-/// A Rust type that can be the element of a tensor: `f32`, `f64`, [`Bf16`], `i64`, `u8`, `bool`.
+/// A Rust type that can be the element of a tensor: `f32`, `f64`, [`Bf16`], [`F16`], `i64`, `u8`, `bool`.
 pub trait Element: sealed::Sealed + Copy + Send + Sync + Debug + PartialEq + 'static {
     /// The tensor's type for this Rust type.
     const DTYPE: DType;
@@ -104,7 +109,7 @@ macro_rules! element {
         }
     )*};
 }
-element! { f32: F32; f64: F64; Bf16: Bf16; i64: I64; u8: U8; }
+element! { f32: F32; f64: F64; Bf16: Bf16; F16: F16; i64: I64; u8: U8; }
 
 impl Element for bool {
     const DTYPE: DType = DType::Bool;

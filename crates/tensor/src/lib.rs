@@ -29,6 +29,7 @@ mod capture;
 mod cpu;
 mod display;
 mod dtype;
+mod ints;
 mod layout;
 mod op;
 mod ops;
@@ -36,6 +37,7 @@ mod param;
 mod precision;
 mod random;
 mod shape;
+mod span;
 mod tensor;
 pub mod testing;
 mod value;
@@ -52,27 +54,31 @@ pub use backend::{
 pub use capture::{Captured, Ran, Recordings, Status, capture};
 pub use cpu::{convolution, set_convolution};
 pub use dtype::{DType, Element};
+pub use ints::Ints;
 pub use layout::Layout;
 pub use op::{MultiOp, Op, OpError, Saved, Spec, apply, apply_multi, try_apply};
 pub use ops::{
-    ArgReduce, AttentionDropout, AttentionKernel, AttentionOptions, BatchNormOutput, Binary,
-    BinaryCrossEntropyOptions, BinaryCrossEntropyWithLogitsOptions, Compare, Conv1dOptions, Conv2dOptions,
-    Conv3dOptions, ConvOptions, ConvTransposeOptions, CosineEmbeddingOptions, CrossEntropyKernel,
-    CrossEntropyOptions, CtcOptions, DiceOptions, FocalOptions, GaussianNllOptions, Indexed, InfoNceOptions,
+    ArgReduce, AttentionDropout, AttentionKernel, AttentionOptions, AxisRange, BagMode, BatchNormOutput,
+    Binary, BinaryCrossEntropyOptions, BinaryCrossEntropyWithLogitsOptions, Compare, Conv1dOptions,
+    Conv2dOptions, Conv3dOptions, ConvOptions, ConvTransposeOptions, CosineEmbeddingOptions,
+    CrossEntropyKernel, CrossEntropyOptions, CtcOptions, DiceOptions, Ellipsis, EmbeddingBagOptions,
+    EmbeddingOptions, FocalOptions, GaussianNllOptions, Index, Indexed, Indices, InfoNceOptions,
     KlDivOptions, LocalResponseNormOptions, LossOptions, LstmOutput, MultiMarginOptions, NanToNumOptions,
-    NllLossOptions, NormKernel, PoissonNllOptions, Pool2dOptions, RecurrentWeights, Reduce, Reduction,
-    SigmoidFocalOptions, TripletMarginOptions, Unary, Unique, Update,
+    NewAxis, NllLossOptions, NormKernel, PadMode, PoissonNllOptions, Pool2dOptions, RecurrentWeights, Reduce,
+    Reduction, ScatterReduce, SigmoidFocalOptions, TripletMarginOptions, Unary, Unique, Update,
+    WindowOptions,
 };
 pub use param::{Buffer, Param};
 pub use precision::{mixed_precision, with_precision};
 pub use random::{Distribution, Draw, Rng};
 pub use shape::{Axes, AxisSet, MAX_RANK, Shape};
+pub use span::Span;
 pub use tensor::Tensor;
 
-pub use talweg_kernels::Bf16;
 pub use talweg_kernels::gemm::Precision;
 pub use talweg_kernels::peak;
 pub use talweg_kernels::update as update_rules;
+pub use talweg_kernels::{Bf16, F16};
 
 pub use talweg_kernels::conv::Algorithm as ConvAlgorithm;
 

@@ -152,8 +152,9 @@ impl std::ops::AddAssign for Gradients {
 
 /// `a + b`, in the memory of one of them when nobody else sees it.
 pub(super) fn add_into(a: Tensor, b: Tensor) -> Tensor {
-    if a.dtype() == DType::Bf16 {
-        return add_into(a.cast(DType::F32), b.cast(DType::F32)).cast(DType::Bf16);
+    if matches!(a.dtype(), DType::Bf16 | DType::F16) {
+        let dtype = a.dtype();
+        return add_into(a.cast(DType::F32), b.cast(DType::F32)).cast(dtype);
     }
     if a.is_tracked() || b.is_tracked() {
         return &a + &b;

@@ -235,8 +235,8 @@ fn fit(dx: Grad, shape: &Shape) -> Grad {
     match dx {
         Grad::Dense(dx) if dx.shape() == shape => Grad::Dense(dx),
         Grad::Dense(dx) if dx.shape().broadcast(shape) == Some(*shape) => Grad::Dense(dx.broadcast_to(shape)),
-        Grad::Dense(dx) if dx.dtype() == DType::Bf16 => {
-            Grad::Dense(dx.cast(DType::F32).sum_to(shape).cast(DType::Bf16))
+        Grad::Dense(dx) if matches!(dx.dtype(), DType::Bf16 | DType::F16) => {
+            Grad::Dense(dx.cast(DType::F32).sum_to(shape).cast(dx.dtype()))
         }
         Grad::Dense(dx) => Grad::Dense(dx.sum_to(shape)),
         rows => rows,

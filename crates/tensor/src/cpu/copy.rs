@@ -1,7 +1,7 @@
 //! Moving elements: gathering views, converting types, filling, joining.
 
 use talweg_kernels::elementwise::{Convert, cast, to_bool};
-use talweg_kernels::{Bf16, Buffer, Pod, random as kernels, strided};
+use talweg_kernels::{Bf16, Buffer, F16, Pod, random as kernels, strided};
 
 use super::{dense, float, out_slice, stored};
 use crate::backend::{Out, View};
@@ -34,6 +34,7 @@ pub(super) fn convert(x: &View<'_>, out: &mut Out<'_>) {
         DType::F32 => stored!(x.dtype, T => cast_into::<T, f32>(x, out)),
         DType::F64 => stored!(x.dtype, T => cast_into::<T, f64>(x, out)),
         DType::Bf16 => stored!(x.dtype, T => cast_into::<T, Bf16>(x, out)),
+        DType::F16 => stored!(x.dtype, T => cast_into::<T, F16>(x, out)),
         DType::I64 => stored!(x.dtype, T => cast_into::<T, i64>(x, out)),
         DType::U8 => stored!(x.dtype, T => cast_into::<T, u8>(x, out)),
         DType::Bool => stored!(x.dtype, T => to_bool(&dense::<T>(x), out_slice(out))),
@@ -49,6 +50,7 @@ pub(super) fn fill(x: f64, out: &mut Out<'_>) {
         DType::F32 => out_slice(out).fill(x as f32),
         DType::F64 => out_slice(out).fill(x),
         DType::Bf16 => out_slice(out).fill(Bf16::from_f32(x as f32)),
+        DType::F16 => out_slice(out).fill(F16::from_f32(x as f32)),
         DType::I64 => out_slice(out).fill(x as i64),
         DType::U8 => out_slice(out).fill(x as u8),
         DType::Bool => out_slice(out).fill((x != 0.0) as u8),

@@ -44,6 +44,9 @@ macro_rules! float {
             $crate::dtype::DType::Bf16 => {
                 panic!("bf16 is for storage and matmul only; convert the tensor with .cast(DType::F32) first")
             }
+            $crate::dtype::DType::F16 => {
+                panic!("f16 is for storage only; convert the tensor with .cast(DType::F32) first")
+            }
             other => unreachable!("the shape rule lets only floating-point types here, not {other}"),
         }
     };
@@ -59,6 +62,10 @@ macro_rules! stored {
             }
             $crate::dtype::DType::F64 => {
                 type $t = f64;
+                $body
+            }
+            $crate::dtype::DType::F16 => {
+                type $t = talweg_kernels::F16;
                 $body
             }
             $crate::dtype::DType::Bf16 => {

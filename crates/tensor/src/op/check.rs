@@ -19,6 +19,12 @@ pub(crate) fn float(name: &str, x: &Spec) -> Result<(), OpError> {
             x.shape
         )));
     }
+    if x.dtype == DType::F16 {
+        return Err(OpError::new(format!(
+            "{name}: not defined for f16, which is for storage, got {}; convert it with .cast(DType::F32)",
+            x.shape
+        )));
+    }
     Err(OpError::new(format!(
         "{name}: needs a floating-point tensor, got {} {}; convert it with .cast(DType::F32)",
         x.dtype, x.shape
@@ -108,6 +114,7 @@ impl std::fmt::Debug for VariantName {
             DType::F32 => "F32",
             DType::F64 => "F64",
             DType::Bf16 => "Bf16",
+            DType::F16 => "F16",
             DType::I64 => "I64",
             DType::U8 => "U8",
             DType::Bool => "Bool",

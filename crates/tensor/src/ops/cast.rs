@@ -34,7 +34,7 @@ impl Tensor {
     /// The same numbers as another element type; the tensor itself when it already has it.
     ///
     /// Real numbers become whole ones by dropping the fraction and stopping at the type's limits (NaN becomes 0);
-    /// any number but 0 becomes `true`. The way to and from `Bf16` is by `f32`: to the nearest number, ties to the even
+    /// any number but 0 becomes `true`. The way to and from `Bf16` and `F16` is by `f32`: to the nearest number, ties to the even
     /// one.
     ///
     /// # Shapes
@@ -85,6 +85,22 @@ mod tests {
         assert_eq!(loss.backward().wrt(&x).to_vec::<f32>(), [2.0, 2.0]);
     }
 
+    /// 2^-25 lies between 0 and the smallest number, 2^-24, and goes to the even one.
+    #[test]
+    fn gradients_pass_through_f16() {
+        let x =
+            Tensor::from_slice(&[1.0f32 + 1.0 / 4096.0, 70000.0, 2f32.powi(-25), -3.0], [4]).requires_grad();
+        let y = x.cast(DType::F16);
+        assert_eq!(y.cast(DType::F64).to_vec::<f64>(), [1.0, f64::INFINITY, 0.0, -3.0]);
+        let loss = y.cast(DType::F32).sum(..) + y.cast(DType::F64).cast(DType::F32).sum(..) * 2.0;
+        assert_eq!(loss.backward().wrt(&x).to_vec::<f32>(), [3.0; 4]);
+        assert_eq!(y.to_bytes().len(), 8);
+        assert_eq!(
+            y.reshape([2, 2]).t().index_select(0, &Tensor::arange(1)).to_vec::<crate::F16>()[0].to_f32(),
+            1.0
+        );
+    }
+
     #[test]
     #[should_panic(
         expected = "exp: not defined for bf16, which is for storage and matmul, got [2]; convert it with \
@@ -96,7 +112,7 @@ mod tests {
 
     #[test]
     fn every_pair_of_types_converts() {
-        let all = [DType::F32, DType::F64, DType::Bf16, DType::I64, DType::U8, DType::Bool];
+        let all = [DType::F32, DType::F64, DType::Bf16, DType::F16, DType::I64, DType::U8, DType::Bool];
         let x = Tensor::from_slice(&[0.0f64, 1.0, 1.0], [3]);
         for from in all {
             for to in all {

@@ -149,7 +149,7 @@ impl Tensor {
 fn ordered(name: &str, x: &Tensor) {
     use crate::DType;
     assert!(
-        !matches!(x.dtype(), DType::Bool | DType::Bf16),
+        !matches!(x.dtype(), DType::Bool | DType::Bf16 | DType::F16),
         "{name}: not defined for {}, got {}; convert it with .cast(DType::F32)",
         x.dtype(),
         x.shape()

@@ -268,7 +268,7 @@ impl Op for SearchSorted {
     fn infer(&self, inputs: &[Spec]) -> Result<Spec, OpError> {
         let [rows, values] = inputs else { unreachable!("two inputs") };
         check::alike("searchsorted", inputs)?;
-        if rows.dtype == DType::Bf16 {
+        if rows.dtype.is_real() && !rows.dtype.is_float() {
             check::float("searchsorted", rows)?;
         }
         let (r, v) = (rows.shape.rank(), values.shape.rank());

@@ -11,6 +11,8 @@ use crate::tensor::Tensor;
 struct Rows {
     /// Whether the gradient lists rows instead of filling a table.
     sparse: bool,
+    /// A row that gets no gradient.
+    padding: Option<usize>,
 }
 
 impl Op for Rows {
@@ -43,7 +45,13 @@ impl Op for Rows {
         let index = index.reshape([index.numel()]);
         let mut sizes = table.to_vec();
         sizes[0] = index.numel();
-        let values = dy.reshape(sizes);
+        let mut values = dy.reshape(sizes);
+        if let Some(row) = self.padding {
+            let padding = index.eq(&Tensor::full([], row as f64, DType::I64));
+            let mut column = vec![1; values.rank()];
+            column[0] = index.numel();
+            values = values.masked_fill(&padding.reshape(column), 0.0);
+        }
         let dx = if self.sparse && !values.is_tracked() {
             Grad::Rows { index, values }
         } else {
@@ -91,7 +99,7 @@ impl Op for ScatterRows {
     }
 }
 
-/// One element along an axis for each position of the index.
+/// One element along an axis for each position of the index, which has the sizes of the tensor besides the axis.
 #[derive(Debug)]
 struct Gather(isize);
 
@@ -100,7 +108,7 @@ fn check_gather(name: &str, x: &Spec, index: &Spec, axis: isize) -> Result<usize
     let at = check::axis(name, axis, &x.shape)?;
     if index.shape.rank() != x.shape.rank() || index.shape.with(at, 0) != x.shape.with(at, 0) {
         return Err(OpError::new(format!(
-            "{name}: the index {} must have the sizes of {} besides axis {axis}",
+            "{name}: the index {} must have the axes of {} and be no larger besides axis {axis}",
             index.shape, x.shape
         )));
     }
@@ -179,32 +187,12 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn index_rows(&self, index: &Tensor) -> Tensor {
-        apply(Rows { sparse: false }, &[self, index])
+        self.rows(index, false, None)
     }
 
-    /// Rows of this table by number, like [`Tensor::index_rows`], whose gradient lists the rows that were read instead
-    /// of filling a whole table: for large vocabularies.
-    ///
-    /// # Shapes
-    /// `x [n, d]`, index of any shape `[a, b]` to `[a, b, d]`.
-    ///
-    /// # Gradient
-    /// [`Grad::Rows`] with the rows read and their gradients.
-    ///
-    /// # Panics
-    /// When the index is not `i64`, or a row does not exist.
-    ///
-    /// # Examples
-    /// ```
-    /// # use talweg_tensor::{Grad, Tensor};
-    /// let table = Tensor::from_slice(&[1.0f32, 2.0, 3.0, 4.0], [2, 2]).requires_grad();
-    /// let grads = table.embedding(&Tensor::from_slice(&[1i64], [1])).sum(..).backward();
-    /// assert!(matches!(grads.get(&table), Some(Grad::Rows { .. })));
-    /// assert_eq!(grads.wrt(&table).to_vec::<f32>(), [0.0, 0.0, 1.0, 1.0]);
-    /// ```
     #[track_caller]
-    pub fn embedding(&self, index: &Tensor) -> Tensor {
-        apply(Rows { sparse: true }, &[self, index])
+    pub(super) fn rows(&self, index: &Tensor, sparse: bool, padding: Option<usize>) -> Tensor {
+        apply(Rows { sparse, padding }, &[self, index])
     }
 
     /// A table of `rows` rows, zero but for these values added in, `y[index[i]] += x[i]`.
@@ -233,7 +221,7 @@ impl Tensor {
     /// One element along an axis for each position of the index: for axis 1, `y[i, j] = x[i, index[i, j]]`.
     ///
     /// # Shapes
-    /// The index has the sizes of `x` besides the axis; the result has the index's shape.
+    /// The index is no larger than `x` besides the axis; the result has the index's shape.
     ///
     /// # Gradient
     /// `dx[i, index[i, j]] += dy[i, j]`
@@ -250,7 +238,25 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn gather(&self, axis: isize, index: &Tensor) -> Tensor {
-        apply(Gather(axis), &[self, index])
+        // A number alone is a list of one.
+        if self.rank() == 0 && index.rank() <= 1 && (axis == 0 || axis == -1) {
+            let y = self.reshape([1]).gather(0, &index.reshape([index.numel()]));
+            return y.reshape(index.shape());
+        }
+        if index.rank() == 0 && self.rank() == 1 {
+            return self.gather(axis, &index.reshape([1])).reshape(index.shape());
+        }
+        // A smaller index reads the front part of the other axes.
+        let mut x = self.clone();
+        if let Some(at) = self.shape().axis(axis).filter(|_| index.rank() == self.rank()) {
+            for other in (0..self.rank()).filter(|&other| other != at) {
+                let (there, wanted) = (self.shape().at(other), index.shape().at(other));
+                if wanted < there {
+                    x = x.narrow(other as isize, 0, wanted);
+                }
+            }
+        }
+        apply(Gather(axis), &[&x, index])
     }
 
     /// Class numbers as rows with a single 1.
@@ -286,9 +292,9 @@ mod tests {
 
     crate::cases! {
         index_rows: |x| x[0].index_rows(&index(&[2, 0, 2, 1], &[2, 2])); shapes [[3, 2]] [[3]] [[4, 1, 2]]  refuses [[]];
-        embedding: |x| x[0].embedding(&index(&[2, 0, 2], &[3])); shapes [[3, 2]];
         scatter_rows: |x| x[0].scatter_rows(&index(&[2, 0, 2], &[3]), 4); shapes [[3, 2]] [[3]]  refuses [[2, 2]] [[]];
-        gather: |x| x[0].gather(1, &index(&[2, 0, 0, 1], &[2, 2])); shapes [[2, 3]] [[2, 4]]  refuses [[3, 3]] [[2]];
+        gather: |x| x[0].gather(1, &index(&[2, 0, 0, 1], &[2, 2])); shapes [[2, 3]] [[2, 4]] [[3, 3]]  refuses [[1, 3]] [[2]];
+        gather_from_a_number: |x| x[0].gather(0, &index(&[0, 0], &[2])); shapes [[]] [[1]];
         gather_rows: |x| x[0].gather(0, &index(&[1, 0, 1], &[1, 3])); shapes [[2, 3]];
     }
 

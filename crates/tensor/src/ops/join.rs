@@ -3,6 +3,7 @@
 use crate::autograd::Grad;
 use crate::backend::Kernel;
 use crate::op::{Op, OpError, Saved, Spec, apply, check};
+use crate::shape::Shape;
 use crate::tensor::Tensor;
 
 #[derive(Debug)]
@@ -99,6 +100,146 @@ impl Tensor {
         let xs: Vec<Tensor> = xs.iter().map(|x| x.unsqueeze(axis)).collect();
         Tensor::cat(&xs.iter().collect::<Vec<_>>(), axis)
     }
+
+    /// Tensors side by side: rows of numbers along their only axis, others along axis 1.
+    ///
+    /// # Shapes
+    /// `[a, b]` and `[a, c]` to `[a, b + c]`; numbers without axes count as `[1]`.
+    ///
+    /// # Gradient
+    /// Each input's part of `dy`.
+    ///
+    /// # Panics
+    /// Without tensors, when sizes besides the axis differ, or element types do.
+    ///
+    /// # Examples
+    /// ```
+    /// # use talweg_tensor::Tensor;
+    /// let (a, b) = (Tensor::arange(2), Tensor::arange(1));
+    /// assert_eq!(Tensor::hstack(&[&a, &b]).to_vec::<i64>(), [0, 1, 0]);
+    /// ```
+    #[track_caller]
+    pub fn hstack(xs: &[&Tensor]) -> Tensor {
+        let xs: Vec<Tensor> = xs.iter().map(|x| at_least(x, 1)).collect();
+        let axis = if xs.first().is_some_and(|x| x.rank() > 1) { 1 } else { 0 };
+        Tensor::cat(&xs.iter().collect::<Vec<_>>(), axis)
+    }
+
+    /// Tensors one below the other: along axis 0, where rows of numbers count as `[1, n]`.
+    ///
+    /// # Shapes
+    /// `[a, c]` and `[b, c]` to `[a + b, c]`
+    ///
+    /// # Gradient
+    /// Each input's part of `dy`.
+    ///
+    /// # Panics
+    /// Without tensors, when sizes besides the axis differ, or element types do.
+    ///
+    /// # Examples
+    /// ```
+    /// # use talweg_tensor::Tensor;
+    /// let (a, b) = (Tensor::arange(2), Tensor::arange(2));
+    /// assert_eq!(Tensor::vstack(&[&a, &b]).shape(), &[2, 2]);
+    /// ```
+    #[track_caller]
+    pub fn vstack(xs: &[&Tensor]) -> Tensor {
+        let xs: Vec<Tensor> = xs.iter().map(|x| at_least(x, 2)).collect();
+        Tensor::cat(&xs.iter().collect::<Vec<_>>(), 0)
+    }
+
+    /// Tensors one behind the other: along axis 2, where rows count as `[1, n, 1]` and matrices as `[a, b, 1]`.
+    ///
+    /// # Shapes
+    /// `[a, b]` and `[a, b]` to `[a, b, 2]`
+    ///
+    /// # Gradient
+    /// Each input's part of `dy`.
+    ///
+    /// # Panics
+    /// Without tensors, when sizes besides the axis differ, or element types do.
+    ///
+    /// # Examples
+    /// ```
+    /// # use talweg_tensor::Tensor;
+    /// let (a, b) = (Tensor::arange(2), Tensor::arange(2));
+    /// assert_eq!(Tensor::dstack(&[&a, &b]).shape(), &[1, 2, 2]);
+    /// ```
+    #[track_caller]
+    pub fn dstack(xs: &[&Tensor]) -> Tensor {
+        let xs: Vec<Tensor> = xs.iter().map(|x| at_least(x, 3)).collect();
+        Tensor::cat(&xs.iter().collect::<Vec<_>>(), 2)
+    }
+
+    /// Coordinates of all points of a grid: element `[i, j, ..]` of result `k` is number `i`, `j`, .. of input `k`.
+    /// Views.
+    ///
+    /// # Shapes
+    /// `[a]`, `[b]`, `[c]` to three of `[a, b, c]`.
+    ///
+    /// # Gradient
+    /// Each input's is its result's, summed over the other axes.
+    ///
+    /// # Panics
+    /// When an input has more than one axis, or there are more than 8.
+    ///
+    /// # Examples
+    /// ```
+    /// # use talweg_tensor::Tensor;
+    /// let grid = Tensor::meshgrid(&[&Tensor::arange(2), &Tensor::arange(3)]);
+    /// assert_eq!(grid[1].to_vec::<i64>(), [0, 1, 2, 0, 1, 2]);
+    /// ```
+    #[track_caller]
+    pub fn meshgrid(xs: &[&Tensor]) -> Vec<Tensor> {
+        if let Some(x) = xs.iter().find(|x| x.rank() > 1) {
+            panic!("meshgrid: needs lists of numbers, got {}; flatten(..) makes one", x.shape());
+        }
+        let shape = Shape::new(&xs.iter().map(|x| x.numel()).collect::<Vec<_>>());
+        let grid = |(axis, x): (usize, &&Tensor)| {
+            let mut sizes = vec![1; shape.rank()];
+            sizes[axis] = x.numel();
+            x.reshape(sizes).broadcast_to(shape)
+        };
+        xs.iter().enumerate().map(grid).collect()
+    }
+
+    /// [`Tensor::meshgrid`] with the first two axes exchanged, as plots want them: NumPy's and PyTorch's `xy` order.
+    ///
+    /// # Shapes
+    /// `[a]`, `[b]`, `[c]` to three of `[b, a, c]`.
+    ///
+    /// # Gradient
+    /// Each input's is its result's, summed over the other axes.
+    ///
+    /// # Panics
+    /// When an input has more than one axis, or there are more than 8.
+    ///
+    /// # Examples
+    /// ```
+    /// # use talweg_tensor::Tensor;
+    /// let grid = Tensor::meshgrid_xy(&[&Tensor::arange(2), &Tensor::arange(3)]);
+    /// assert_eq!(grid[1].to_vec::<i64>(), [0, 0, 1, 1, 2, 2]);
+    /// ```
+    #[track_caller]
+    pub fn meshgrid_xy(xs: &[&Tensor]) -> Vec<Tensor> {
+        let grids = Tensor::meshgrid(xs);
+        if xs.len() < 2 {
+            return grids;
+        }
+        grids.iter().map(|grid| grid.transpose(0, 1)).collect()
+    }
+}
+
+/// With as many axes as the stacking functions want: numbers and rows get an axis in front, the third comes last.
+fn at_least(x: &Tensor, rank: usize) -> Tensor {
+    let mut y = if x.rank() == 0 { x.reshape([1]) } else { x.clone() };
+    if rank >= 2 && y.rank() == 1 {
+        y = y.unsqueeze(0);
+    }
+    if rank == 3 && y.rank() == 2 {
+        y = y.unsqueeze(2);
+    }
+    y
 }
 
 #[cfg(test)]
@@ -109,6 +250,14 @@ mod tests {
         cat: |x| Tensor::cat(&[x[0], x[1], x[0]], 1);
             shapes [[2, 3], [2, 1]] [[2, 0], [2, 2]] [[1, 2, 2], [1, 1, 2]]  refuses [[2, 3], [3, 3]] [[2], [2]];
         stack: |x| Tensor::stack(&[x[0], x[1]], -1); shapes [[2, 3], [2, 3]] [[], []]  refuses [[2], [3]];
+        hstack: |x| Tensor::hstack(&[x[0], x[1]]); shapes [[2, 3], [2, 1]] [[2], [3]] [[], [2]]  refuses [[2, 2], [3, 2]];
+        vstack: |x| Tensor::vstack(&[x[0], x[1]]); shapes [[2, 3], [3]] [[], [1]] [[0, 2], [1, 2]]  refuses [[2], [3]];
+        dstack: |x| Tensor::dstack(&[x[0], x[1]]); shapes [[2, 3], [2, 3]] [[2], [2]] [[2, 1, 2], [2, 1]]
+            refuses [[2], [3]];
+        meshgrid: |x| { let grid = Tensor::meshgrid(x); &grid[0] * &grid[1] }; shapes [[2], [3]] [[], [2]] [[0], [2]]
+            refuses [[2, 2], [2]];
+        meshgrid_xy: |x| { let grid = Tensor::meshgrid_xy(x); &grid[0] - &grid[1] }; shapes [[2], [3]] [[2], [3], [1]]
+            refuses [[2, 2], [2]];
     }
 
     #[test]

@@ -44,8 +44,8 @@ macro_rules! number {
                 type $t = u8;
                 $body
             }
-            $crate::dtype::DType::Bf16 => {
-                unreachable!("the shape rule of {} refuses bf16", $name)
+            $crate::dtype::DType::Bf16 | $crate::dtype::DType::F16 => {
+                unreachable!("the shape rule of {} refuses 16-bit numbers", $name)
             }
         }
     };

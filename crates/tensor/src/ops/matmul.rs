@@ -7,6 +7,7 @@ use crate::backend::Kernel;
 use crate::dtype::DType;
 use crate::op::{Op, OpError, Saved, Spec, apply, check};
 use crate::precision::{precision, with_precision};
+use crate::shape::Shape;
 use crate::tensor::Tensor;
 
 #[derive(Debug)]
@@ -106,7 +107,7 @@ impl Tensor {
     pub fn matmul(&self, b: &Tensor) -> Tensor {
         let product = |a: &Tensor, b: &Tensor| apply(MatMul(precision()), &[a, b]);
         match (self.rank(), b.rank()) {
-            (1, 1) => product(&self.unsqueeze(0), &b.unsqueeze(1)).reshape([]),
+            (1, 1) => product(&self.unsqueeze(0), &b.unsqueeze(1)).reshape(Shape::SCALAR),
             (1, 2..) => product(&self.unsqueeze(0), b).squeeze(-2),
             (2.., 1) => product(self, &b.unsqueeze(1)).squeeze(-1),
             _ => product(self, b),

@@ -1,6 +1,7 @@
 //! The operations: a file for each or for a family, with method, documentation, shape rule, derivative and cases.
 
 mod activation;
+mod along;
 mod argmax;
 mod attention;
 mod batch_norm;
@@ -16,35 +17,48 @@ mod conv2d;
 mod conv_transpose;
 mod counting;
 mod cross_entropy;
+mod diagonal;
 mod distance;
 mod dropout;
+mod embedding;
 mod feature_dropout;
 mod group_norm;
 mod index;
+mod indexing;
 mod join;
 mod layer_norm;
 mod linear;
 mod lines;
 mod losses;
+mod masked;
 mod matmul;
 mod moments;
 mod norm;
 mod operators;
 mod order;
+mod pad;
 mod pairs;
+mod places;
 mod pool2d;
 mod quantile;
 mod recurrent;
 mod reduce;
+mod repeat;
+mod reshape;
 mod rms_norm;
+mod roll;
 mod scan;
+mod scatter;
 mod shape;
+mod shuffle;
 mod slice;
 mod softmax;
 mod special;
+mod split;
 mod truth;
 mod unary;
 mod update;
+mod windows;
 
 pub use argmax::ArgReduce;
 pub use attention::{AttentionDropout, AttentionKernel, AttentionOptions};
@@ -58,7 +72,9 @@ pub use conv_transpose::ConvTransposeOptions;
 pub use counting::Unique;
 pub(crate) use cross_entropy::no_such_class;
 pub use cross_entropy::{CrossEntropyKernel, CrossEntropyOptions};
+pub use embedding::{BagMode, EmbeddingBagOptions, EmbeddingOptions};
 pub use group_norm::LocalResponseNormOptions;
+pub use indexing::{Ellipsis, Index, Indices, NewAxis};
 pub use losses::{
     CosineEmbeddingOptions, CtcOptions, DiceOptions, FocalOptions, GaussianNllOptions, InfoNceOptions,
     KlDivOptions, LossOptions, MultiMarginOptions, NllLossOptions, PoissonNllOptions, Reduction,
@@ -66,8 +82,12 @@ pub use losses::{
 };
 pub use norm::NormKernel;
 pub use order::Indexed;
+pub use pad::PadMode;
 pub use pool2d::Pool2dOptions;
 pub use recurrent::{LstmOutput, RecurrentWeights};
 pub use reduce::Reduce;
+pub use reshape::AxisRange;
+pub use scatter::ScatterReduce;
 pub use unary::Unary;
 pub use update::Update;
+pub use windows::WindowOptions;

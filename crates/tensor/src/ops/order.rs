@@ -269,7 +269,7 @@ impl Op for Positions {
 
     fn infer(&self, inputs: &[Spec]) -> Result<Spec, OpError> {
         let (name, x) = (self.name, &inputs[0]);
-        if x.dtype == DType::Bf16 {
+        if x.dtype.is_real() && !x.dtype.is_float() {
             check::float(name, x)?;
         }
         let axis = check::axis(name, self.axis, &x.shape)?;

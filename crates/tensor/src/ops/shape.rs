@@ -1,44 +1,10 @@
-//! Operations that only read the same numbers in another way: nearly all are views without a copy.
+//! Axes in another order, and axes repeated: views without a copy.
 
 use crate::autograd::Grad;
-use crate::backend::Kernel;
+use crate::ints::Ints;
 use crate::op::{Op, OpError, Saved, Spec, apply};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
-
-#[derive(Debug)]
-struct Reshape(Shape);
-
-impl Op for Reshape {
-    fn name(&self) -> &'static str {
-        "reshape"
-    }
-
-    fn infer(&self, inputs: &[Spec]) -> Result<Spec, OpError> {
-        let x = &inputs[0];
-        if x.shape.numel() != self.0.numel() {
-            return Err(OpError::new(format!(
-                "reshape: {} has {} elements, {} takes {}; the numbers must be equal",
-                x.shape,
-                x.shape.numel(),
-                self.0,
-                self.0.numel()
-            )));
-        }
-        Ok(x.with_shape(self.0))
-    }
-
-    fn forward(&self, inputs: &[&Tensor], out: &Spec, _: &mut Saved) -> Tensor {
-        match inputs[0].layout().reshape(&self.0) {
-            Some(layout) => inputs[0].with_layout(layout),
-            None => Tensor::run(&Kernel::Copy, inputs, out),
-        }
-    }
-
-    fn vjp(&self, saved: &Saved, dy: Tensor, _: &[bool]) -> Vec<Option<Grad>> {
-        vec![Some(dy.reshape(saved.shape(0)).into())]
-    }
-}
 
 #[derive(Debug)]
 struct Permute(Vec<usize>);
@@ -105,58 +71,6 @@ impl Op for BroadcastTo {
 }
 
 impl Tensor {
-    /// The same elements, in the same order, with another shape.
-    ///
-    /// # Shapes
-    /// Any to any with as many elements.
-    ///
-    /// # Gradient
-    /// `dx = dy` with the shape of `x`.
-    ///
-    /// # Panics
-    /// When the numbers of elements differ.
-    ///
-    /// # Examples
-    /// ```
-    /// # use talweg_tensor::Tensor;
-    /// assert_eq!(Tensor::arange(6).reshape([2, 3]).shape(), &[2, 3]);
-    /// ```
-    #[track_caller]
-    pub fn reshape(&self, shape: impl Into<Shape>) -> Tensor {
-        let shape = shape.into();
-        if shape == *self.shape() {
-            return self.clone();
-        }
-        apply(Reshape(shape), &[self])
-    }
-
-    /// Axes from `start` on made one.
-    ///
-    /// # Shapes
-    /// `[a, b, c]` to `[a, b c]` for `start` 1.
-    ///
-    /// # Gradient
-    /// `dx = dy` with the shape of `x`.
-    ///
-    /// # Panics
-    /// When `start` is out of range.
-    ///
-    /// # Examples
-    /// ```
-    /// # use talweg_tensor::{DType, Tensor};
-    /// assert_eq!(Tensor::zeros([8, 3, 5], DType::F32).flatten(1).shape(), &[8, 15]);
-    /// ```
-    #[track_caller]
-    pub fn flatten(&self, start: isize) -> Tensor {
-        let Some(start) = self.shape().axis(start) else {
-            panic!("flatten: axis {start} is out of range for shape {}", self.shape())
-        };
-        let mut sizes = self.shape().to_vec();
-        let tail: usize = sizes.drain(start..).product();
-        sizes.push(tail);
-        self.reshape(sizes)
-    }
-
     /// The axes in another order: axis `i` of the result is axis `order[i]`. A view.
     ///
     /// # Shapes
@@ -166,16 +80,97 @@ impl Tensor {
     /// `dx` is `dy` with its axes back in their places.
     ///
     /// # Panics
-    /// When the order does not name each axis once.
+    /// When the order does not name each axis once; negative ones count from the end.
     ///
     /// # Examples
     /// ```
     /// # use talweg_tensor::{DType, Tensor};
-    /// assert_eq!(Tensor::zeros([2, 3, 4], DType::F32).permute(&[2, 0, 1]).shape(), &[4, 2, 3]);
+    /// assert_eq!(Tensor::zeros([2, 3, 4], DType::F32).permute([2, 0, 1]).shape(), &[4, 2, 3]);
     /// ```
     #[track_caller]
-    pub fn permute(&self, order: &[usize]) -> Tensor {
-        apply(Permute(order.to_vec()), &[self])
+    pub fn permute(&self, order: impl Into<Ints>) -> Tensor {
+        let order = order.into();
+        let axes: Option<Vec<usize>> = order.iter().map(|&axis| self.shape().axis(axis)).collect();
+        match axes {
+            Some(axes) => apply(Permute(axes), &[self]),
+            None => panic!(
+                "permute: {order} does not name each axis of {} once; give the {} axes in their new order",
+                self.shape(),
+                self.rank()
+            ),
+        }
+    }
+
+    /// Axes moved to other positions, the rest keeping their order. A view.
+    ///
+    /// # Shapes
+    /// `[a, b, c]` to `[b, c, a]` for `movedim(0, -1)`.
+    ///
+    /// # Gradient
+    /// `dx` is `dy` with its axes back in their places.
+    ///
+    /// # Panics
+    /// When the lists differ in length, or an axis or position is out of range or named twice.
+    ///
+    /// # Examples
+    /// ```
+    /// # use talweg_tensor::{DType, Tensor};
+    /// let x = Tensor::zeros([2, 3, 4], DType::F32);
+    /// assert_eq!(x.movedim(0, -1).shape(), &[3, 4, 2]);
+    /// assert_eq!(x.movedim([0, 1], [1, 2]).shape(), &[4, 2, 3]);
+    /// ```
+    #[track_caller]
+    pub fn movedim(&self, from: impl Into<Ints>, to: impl Into<Ints>) -> Tensor {
+        let (from, to) = (from.into(), to.into());
+        assert!(
+            from.len() == to.len(),
+            "movedim: {} axes {from} for {} positions {to} of {}; give as many of one as of the other",
+            from.len(),
+            to.len(),
+            self.shape()
+        );
+        let mut order = vec![usize::MAX; self.rank()];
+        let mut moved = vec![false; self.rank()];
+        for (&from, &to) in from.iter().zip(to.iter()) {
+            let (Some(a), Some(b)) = (self.shape().axis(from), self.shape().axis(to)) else {
+                panic!("movedim: axis {from} to {to} is out of range for shape {}", self.shape())
+            };
+            assert!(
+                !moved[a] && order[b] == usize::MAX,
+                "movedim: axis {from} to {to} is named twice for shape {}",
+                self.shape()
+            );
+            (moved[a], order[b]) = (true, a);
+        }
+        let mut rest = (0..self.rank()).filter(|&axis| !moved[axis]);
+        for place in order.iter_mut().filter(|place| **place == usize::MAX) {
+            *place = rest.next().expect("as many places are free as axes stay");
+        }
+        self.permute(order)
+    }
+
+    /// Two axes exchanged: [`Tensor::transpose`] under NumPy's name.
+    ///
+    /// # Shapes
+    /// `[a, b, c]` to `[c, b, a]` for the axes 0 and 2.
+    ///
+    /// # Gradient
+    /// `dx` is `dy` with the axes exchanged.
+    ///
+    /// # Panics
+    /// When an axis is out of range.
+    ///
+    /// # Examples
+    /// ```
+    /// # use talweg_tensor::{DType, Tensor};
+    /// assert_eq!(Tensor::zeros([2, 3, 4], DType::F32).swapaxes(0, 2).shape(), &[4, 3, 2]);
+    /// ```
+    #[track_caller]
+    pub fn swapaxes(&self, a: isize, b: isize) -> Tensor {
+        match (self.shape().axis(a), self.shape().axis(b)) {
+            (Some(_), Some(_)) => self.transpose(a, b),
+            _ => panic!("swapaxes: axes {a} and {b} do not both exist in shape {}", self.shape()),
+        }
     }
 
     /// Two axes exchanged. A view.
@@ -249,79 +244,59 @@ impl Tensor {
         apply(BroadcastTo(shape.into()), &[self])
     }
 
-    /// A new axis of size 1 at a position; -1 puts it last. A view.
+    /// [`Tensor::broadcast_to`] where a size of -1 leaves an axis as it is. A view.
     ///
     /// # Shapes
-    /// `[a, b]` to `[a, 1, b]` for position 1.
+    /// Sizes equal or 1, aligned from the last axis; new axes come first.
     ///
     /// # Gradient
-    /// `dx = dy` with the shape of `x`.
+    /// `dx` is `dy` summed over the repetitions.
     ///
     /// # Panics
-    /// When the position is out of range.
-    ///
-    /// # Examples
-    /// ```
-    /// # use talweg_tensor::Tensor;
-    /// assert_eq!(Tensor::arange(3).unsqueeze(-1).shape(), &[3, 1]);
-    /// ```
-    #[track_caller]
-    pub fn unsqueeze(&self, axis: isize) -> Tensor {
-        let rank = self.rank() as isize;
-        let at = if axis < 0 { axis + rank + 1 } else { axis };
-        assert!(
-            (0..=rank).contains(&at),
-            "unsqueeze: position {axis} is out of range for shape {}",
-            self.shape()
-        );
-        let mut sizes = self.shape().to_vec();
-        sizes.insert(at as usize, 1);
-        self.reshape(sizes)
-    }
-
-    /// An axis of size 1 taken away. A view.
-    ///
-    /// # Shapes
-    /// `[a, 1, b]` to `[a, b]` for axis 1.
-    ///
-    /// # Gradient
-    /// `dx = dy` with the shape of `x`.
-    ///
-    /// # Panics
-    /// When the axis is out of range or its size is not 1.
+    /// When the shape does not broadcast to the other, or a new axis has size -1.
     ///
     /// # Examples
     /// ```
     /// # use talweg_tensor::{DType, Tensor};
-    /// assert_eq!(Tensor::zeros([3, 1], DType::F32).squeeze(-1).shape(), &[3]);
+    /// assert_eq!(Tensor::zeros([3, 1], DType::F32).expand([2, -1, 4]).shape(), &[2, 3, 4]);
     /// ```
     #[track_caller]
-    pub fn squeeze(&self, axis: isize) -> Tensor {
-        let Some(at) = self.shape().axis(axis) else {
-            panic!("squeeze: axis {axis} is out of range for shape {}", self.shape())
+    pub fn expand(&self, sizes: impl Into<Ints>) -> Tensor {
+        let sizes = sizes.into();
+        let fits = |(i, &size): (usize, &isize)| match size {
+            0.. => Some(size as usize),
+            -1 => Some(self.shape().at((i + self.rank()).checked_sub(sizes.len())?)),
+            _ => None,
         };
-        assert!(
-            self.shape().at(at) == 1,
-            "squeeze: axis {axis} of {} has size {}, not 1",
-            self.shape(),
-            self.shape().at(at)
-        );
-        self.reshape(self.shape().without(at))
+        let shape: Option<Vec<usize>> = match sizes.len() >= self.rank() {
+            true => sizes.iter().enumerate().map(fits).collect(),
+            false => None,
+        };
+        let shape = shape.map(|shape| Shape::new(&shape));
+        match shape.filter(|shape| self.shape().broadcast(shape) == Some(*shape)) {
+            Some(shape) => self.broadcast_to(shape),
+            None => panic!(
+                "expand: {} does not expand to {sizes}; sizes must be equal, 1, or -1 to stay, counted from the last \
+                 axis",
+                self.shape()
+            ),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::{DType, Tensor};
+    use crate::Tensor;
 
     crate::cases! {
-        reshape: |x| x[0].t().reshape([x[0].numel()]); shapes [[2, 3]] [[1, 4]];
-        flatten: |x| x[0].flatten(1); shapes [[2, 3, 4]] [[2, 3]] [[2, 0, 3]]  refuses [[3]];
         permute: |x| x[0].permute(&[2, 0, 1]); shapes [[2, 3, 4]] [[2, 0, 1]]  refuses [[2, 3]];
         transpose: |x| x[0].transpose(0, -1); shapes [[2, 3, 4]] [[5]]  refuses [[]];
         broadcast_to: |x| x[0].broadcast_to([4, 2, 3]); shapes [[2, 1]] [[3]] [[]] [[4, 2, 3]]  refuses [[2]] [[4]];
-        unsqueeze: |x| x[0].unsqueeze(1); shapes [[2, 3]] [[4]]  refuses [[]];
-        squeeze: |x| x[0].squeeze(1); shapes [[2, 1, 3]] [[2, 1]]  refuses [[2, 3]];
+        permute_from_the_end: |x| x[0].permute([-1, 0, 1]); shapes [[2, 3, 4]]  refuses [[2, 3]];
+        movedim: |x| x[0].movedim([0, 1], [-1, 0]); shapes [[2, 3, 4]] [[2, 3]] [[0, 3]]  refuses [[2]];
+        swapaxes: |x| x[0].swapaxes(0, -1); shapes [[2, 3, 4]] [[5]]  refuses [[]];
+        t: |x| x[0].t(); shapes [[2, 3]] [[2, 1, 3]]  refuses [[2]];
+        expand: |x| x[0].expand([2, -1, 3]); shapes [[2, 1]] [[1, 3]] [[2, 2, 3]]  refuses [[2]] [[4, 2, 3]];
     }
 
     #[test]
@@ -335,13 +310,5 @@ mod tests {
         assert_eq!(y.reshape([4, 4]).sum(1).to_vec::<f32>(), [22., 70., 38., 86.]);
         let z = y + 1.0;
         assert_eq!((x.to_vec::<f32>()[5], z.to_vec::<f32>()[2]), (5.0, 6.0));
-    }
-
-    #[test]
-    fn nine_axes_are_refused() {
-        let x = Tensor::zeros([1; 8], DType::F32);
-        let error = std::panic::catch_unwind(|| x.unsqueeze(0)).unwrap_err();
-        let text = error.downcast_ref::<String>().unwrap();
-        assert!(text.contains("has 9 axes, the most is 8"), "{text}");
     }
 }

@@ -3,7 +3,8 @@
 use crate::autograd::Grad;
 use crate::backend::Kernel;
 use crate::op::{Op, OpError, Saved, Spec, apply, check};
-use crate::shape::Shape;
+use crate::shape::{Axes, AxisSet, Shape};
+use crate::span::Span;
 use crate::tensor::Tensor;
 
 /// Elements `start, start + step, ..` (`size` of them) along an axis.
@@ -104,7 +105,68 @@ impl Tensor {
         apply(Slice { axis, start, step: 1, size, name: "narrow" }, &[self])
     }
 
-    /// The elements along an axis in reverse order. A view.
+    /// Elements of a span along an axis: `x.slice(0, 2..-1)`, `x.slice(1, Span::from(..).step(2))`. A view.
+    ///
+    /// # Shapes
+    /// The input's with the number of elements in the span along the axis; places past an end stop there.
+    ///
+    /// # Gradient
+    /// `dx` is `dy` in its places, 0 elsewhere.
+    ///
+    /// # Panics
+    /// When the axis is out of range, or the step 0.
+    ///
+    /// # Examples
+    /// ```
+    /// # use talweg_tensor::Tensor;
+    /// assert_eq!(Tensor::arange(5).slice(0, 1..-1).to_vec::<i64>(), [1, 2, 3]);
+    /// ```
+    #[track_caller]
+    pub fn slice(&self, axis: isize, span: impl Into<Span>) -> Tensor {
+        let span = span.into();
+        let Some(at) = self.shape().axis(axis) else {
+            panic!("slice: axis {axis} is out of range for shape {}", self.shape())
+        };
+        let Some((start, size)) = span.on(self.shape().at(at)) else {
+            panic!("slice: {span} along axis {axis} of {} never ends; the step must not be 0", self.shape())
+        };
+        apply(Slice { axis, start, step: span.step, size, name: "slice" }, &[self])
+    }
+
+    /// The part at one place along an axis, which is taken away: PyTorch's `select`. A view.
+    ///
+    /// # Shapes
+    /// `[a, b, c]` to `[a, c]` for axis 1.
+    ///
+    /// # Gradient
+    /// `dx` is `dy` in its place, 0 elsewhere.
+    ///
+    /// # Panics
+    /// When axis or place are out of range; a negative place counts from the end.
+    ///
+    /// # Examples
+    /// ```
+    /// # use talweg_tensor::Tensor;
+    /// let x = Tensor::arange(6).reshape([2, 3]);
+    /// assert_eq!(x.select_at(1, -1).to_vec::<i64>(), [2, 5]);
+    /// ```
+    #[track_caller]
+    pub fn select_at(&self, axis: isize, place: isize) -> Tensor {
+        let Some(at) = self.shape().axis(axis) else {
+            panic!("select_at: axis {axis} is out of range for shape {}", self.shape())
+        };
+        let size = self.shape().at(at) as isize;
+        assert!(
+            (-size..size).contains(&place),
+            "select_at: place {place} does not exist along axis {axis} of {}, which has {size}",
+            self.shape()
+        );
+        let start = place.rem_euclid(size) as usize;
+        let part = apply(Slice { axis, start, step: 1, size: 1, name: "select_at" }, &[self]);
+        part.reshape(self.shape().without(at))
+    }
+
+    /// The elements along an axis, or several, in reverse order. A view.
     ///
     /// # Shapes
     /// Any; the result has the same.
@@ -113,27 +175,53 @@ impl Tensor {
     /// `dx` is `dy` in reverse order.
     ///
     /// # Panics
-    /// When the axis is out of range.
+    /// When an axis is out of range or named twice.
     ///
     /// # Examples
     /// ```
     /// # use talweg_tensor::Tensor;
-    /// assert_eq!(Tensor::arange(3).flip(0).to_vec::<i64>(), [2, 1, 0]);
+    /// assert_eq!(Tensor::arange(4).reshape([2, 2]).flip([0, 1]).to_vec::<i64>(), [3, 2, 1, 0]);
     /// ```
     #[track_caller]
-    pub fn flip(&self, axis: isize) -> Tensor {
-        let Some(at) = self.shape().axis(axis) else {
-            panic!("flip: axis {axis} is out of range for shape {}", self.shape())
+    pub fn flip(&self, axes: impl Into<Axes>) -> Tensor {
+        let set = match AxisSet::of(&axes.into(), self.shape()) {
+            Ok(set) => set,
+            Err(what) => panic!("flip: {what}"),
         };
-        let size = self.shape().at(at);
-        apply(Slice { axis, start: size.saturating_sub(1), step: -1, size, name: "flip" }, &[self])
+        let mut y = self.clone();
+        for axis in (0..self.rank()).filter(|&axis| set.contains(axis)) {
+            let size = self.shape().at(axis);
+            let (start, axis) = (size.saturating_sub(1), axis as isize);
+            y = apply(Slice { axis, start, step: -1, size, name: "flip" }, &[&y]);
+        }
+        y
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use crate::{Span, Tensor};
+
     crate::cases! {
         narrow: |x| x[0].narrow(1, 1, 2); shapes [[2, 3, 4]] [[0, 3]]  refuses [[3]] [[2, 2]];
+        slice: |x| x[0].slice(-1, Span::from(1..).step(2)); shapes [[2, 5]] [[1]] [[0]] [[2, 2]]  refuses [[]];
+        slice_backwards: |x| x[0].slice(0, Span::from(..0).step(-2)); shapes [[5, 2]] [[1]] [[0, 2]];
+        select_at: |x| x[0].select_at(1, -2); shapes [[2, 3, 4]] [[0, 2]]  refuses [[3]] [[2, 1]];
         flip: |x| x[0].flip(-1); shapes [[2, 3]] [[1]] [[0]]  refuses [[]];
+        flip_several: |x| x[0].flip([0, -1]); shapes [[2, 3, 2]] [[2, 0]]  refuses [[]] [[2]];
+    }
+
+    #[test]
+    fn whole_numbers_and_truth_values_have_parts_too() {
+        let x = Tensor::arange(6).reshape([2, 3]);
+        assert_eq!(x.slice(1, Span::from(..).step(-2)).to_vec::<i64>(), [2, 0, 5, 3]);
+        let odd = Tensor::from_slice(&[false, true, false], [3]);
+        assert_eq!(odd.select_at(0, 1).to_vec::<bool>(), [true]);
+    }
+
+    #[test]
+    #[should_panic(expected = "slice: .. by 0 along axis 0 of [3] never ends; the step must not be 0")]
+    fn a_step_of_0_is_refused() {
+        Tensor::arange(3).slice(0, Span::from(..).step(0));
     }
 }

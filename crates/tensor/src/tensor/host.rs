@@ -1,6 +1,6 @@
 //! Tensors made from numbers on the host, and numbers taken from tensors.
 
-use talweg_kernels::{Bf16, Buffer};
+use talweg_kernels::{Bf16, Buffer, F16};
 
 use super::Tensor;
 use crate::backend::{Device, Kernel};
@@ -166,6 +166,7 @@ impl Tensor {
             DType::F32 => buffer.as_slice::<f32>()[0] as f64,
             DType::F64 => buffer.as_slice::<f64>()[0],
             DType::Bf16 => buffer.as_slice::<Bf16>()[0].to_f32() as f64,
+            DType::F16 => buffer.as_slice::<F16>()[0].to_f32() as f64,
             DType::I64 => buffer.as_slice::<i64>()[0] as f64,
             DType::U8 | DType::Bool => buffer.as_slice::<u8>()[0] as f64,
         }

@@ -1,8 +1,8 @@
 //! Losses that tell pairs that belong together from pairs that do not.
 
-use crate::Tensor;
 use crate::ops::CrossEntropyOptions;
 use crate::ops::losses::{LossOptions, Reduction, assert_same_shape};
+use crate::{Shape, Tensor};
 
 /// How [`Tensor::info_nce_loss`] counts.
 #[derive(Clone, Debug)]
@@ -146,7 +146,7 @@ impl Tensor {
                 self.shape()
             );
         }
-        let z = self.matmul(&keys.t()) * scale.reshape([]) + bias.reshape([]);
+        let z = self.matmul(&keys.t()) * scale.reshape(Shape::SCALAR) + bias.reshape(Shape::SCALAR);
         let own = Tensor::eye(self.size(0), self.dtype()) * 2.0 - 1.0;
         options.apply(name, &-(z * own).log_sigmoid().sum(1))
     }

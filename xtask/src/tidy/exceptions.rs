@@ -53,12 +53,6 @@ pub(crate) const EXCEPTIONS: &[Exception] = &[
     },
     Exception {
         rule: Rule::Cases,
-        path: "crates/tensor/src/ops/index.rs",
-        item: "scatter",
-        reason: "only the derivative of `gather` makes it; the second derivatives in the cases of that one differentiate it",
-    },
-    Exception {
-        rule: Rule::Cases,
         path: "crates/tensor/src/ops/slice.rs",
         item: "unslice",
         reason: "only the derivatives of `narrow` and `flip` make it; the second derivatives in their cases differentiate it",

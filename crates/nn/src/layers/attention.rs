@@ -178,11 +178,11 @@ impl MultiHeadAttention {
     ) -> Tensor {
         let [b, t, width] = qkv.sizes();
         let size = width / (self.heads + 2 * self.kv_heads);
-        let heads = qkv.reshape([b, t, width / size, size]).permute(&[0, 2, 1, 3]);
+        let heads = qkv.reshape([b, t, width / size, size]).permute([0, 2, 1, 3]);
         let both = rotary.forward(&heads.narrow(1, 0, self.heads + self.kv_heads), mode);
         let (q, k) = (both.narrow(1, 0, self.heads), both.narrow(1, self.heads, self.kv_heads));
         let v = heads.narrow(1, self.heads + self.kv_heads, self.kv_heads);
-        q.attention(&k, &v, options).permute(&[0, 2, 1, 3]).reshape([b, t, self.heads * size])
+        q.attention(&k, &v, options).permute([0, 2, 1, 3]).reshape([b, t, self.heads * size])
     }
 }
 

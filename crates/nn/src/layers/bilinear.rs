@@ -76,7 +76,7 @@ impl Bilinear {
         );
         let n: usize = rows(a).iter().product();
         // First one vector, for all rows in one product; then the other, row by row.
-        let w = weight.permute(&[1, 0, 2]).reshape([first, outputs * second]);
+        let w = weight.permute([1, 0, 2]).reshape([first, outputs * second]);
         let half = a.reshape([n, first]).matmul(&w).reshape([n, outputs, second]);
         let y = half.matmul(&b.reshape([n, second, 1])).squeeze(-1);
         let y = match &self.bias {

@@ -96,12 +96,12 @@ impl CrossAttention {
         let mut heads = |map: &Linear, x: &Tensor| {
             let y = map.forward(x, mode);
             let [b, t, size] = y.sizes();
-            y.reshape([b, t, self.heads, size / self.heads]).permute(&[0, 2, 1, 3])
+            y.reshape([b, t, self.heads, size / self.heads]).permute([0, 2, 1, 3])
         };
         let (q, k, v) = (heads(&self.query, x), heads(&self.key, memory), heads(&self.value, memory));
         let y = q.attention(&k, &v, &AttentionOptions { mask: mask.cloned(), dropout, ..Default::default() });
         let size = y.size(1) * y.size(3);
-        self.proj.forward(&y.permute(&[0, 2, 1, 3]).reshape([b, t, size]), mode)
+        self.proj.forward(&y.permute([0, 2, 1, 3]).reshape([b, t, size]), mode)
     }
 }
 

@@ -200,7 +200,7 @@ impl Op for Attention {
         let mut all = inputs[..3].to_vec();
         all.extend(&mask);
         let [y, lse] = Tensor::run_many(&Kernel::Attention(self.0.clone()), &all, specs);
-        let y = y.permute(&[0, 2, 1, 3]);
+        let y = y.permute([0, 2, 1, 3]);
         inputs.iter().enumerate().for_each(|(i, x)| saved.keep_input(i, x));
         saved.keep_output(&y);
         saved.keep(&lse);
@@ -215,7 +215,7 @@ impl Op for Attention {
             self.0.slopes([q, k, v, &dy], mask).map(Grad::from).to_vec()
         } else {
             let mask = spread_mask(mask, q, k);
-            let y = saved.output().permute(&[0, 2, 1, 3]);
+            let y = saved.output().permute([0, 2, 1, 3]);
             let mut all = vec![q, k, v, &y, saved.value(0), &dy];
             all.extend(&mask);
             let swapped = |x: &Tensor| {
@@ -224,7 +224,7 @@ impl Op for Attention {
             };
             let kernel = Kernel::AttentionGrad(self.0.clone());
             let dxs = Tensor::run_many(&kernel, &all, [swapped(q), swapped(k), swapped(v)]);
-            dxs.map(|dx| dx.permute(&[0, 2, 1, 3]).into()).to_vec()
+            dxs.map(|dx| dx.permute([0, 2, 1, 3]).into()).to_vec()
         };
         // A mask of truth values has no gradient, and the kernel makes none for masks.
         let mut dxs = dxs.into_iter();
@@ -251,7 +251,7 @@ impl SelfAttention {
     fn parts(&self, x: &Tensor) -> [Tensor; 3] {
         let ([b, t, row], all) = (x.sizes(), self.heads + 2 * self.kv_heads);
         let x = x.reshape([b, t, all, row / all]);
-        let part = |start, heads| x.narrow(2, start, heads).permute(&[0, 2, 1, 3]);
+        let part = |start, heads| x.narrow(2, start, heads).permute([0, 2, 1, 3]);
         let (h, g) = (self.heads, self.kv_heads);
         [part(0, h), part(h, g), part(h + g, g)]
     }
@@ -305,12 +305,12 @@ impl Op for SelfAttention {
         let [q, k, v] = self.parts(x);
         let split = |y: &Tensor| {
             let [b, t, row] = y.sizes();
-            y.reshape([b, t, self.heads, row / self.heads]).permute(&[0, 2, 1, 3])
+            y.reshape([b, t, self.heads, row / self.heads]).permute([0, 2, 1, 3])
         };
         let tracked = x.is_tracked() || dy.is_tracked() || mask.is_some_and(Tensor::is_tracked);
         if tracked || needs.get(1) == Some(&true) {
             let [dq, dk, dv, dmask] = self.kernel.slopes([&q, &k, &v, &split(&dy)], mask);
-            let dx = Tensor::cat(&[&dq, &dk, &dv], 1).permute(&[0, 2, 1, 3]).reshape(x.shape());
+            let dx = Tensor::cat(&[&dq, &dk, &dv], 1).permute([0, 2, 1, 3]).reshape(x.shape());
             let dxs = [Some(dx.into()), Some(dmask.into())];
             return dxs.into_iter().zip(needs).map(|(dx, &needed)| dx.filter(|_| needed)).collect();
         }

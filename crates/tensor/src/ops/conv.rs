@@ -164,13 +164,13 @@ fn every(x: &Tensor, start: usize, step: usize, count: usize) -> Tensor {
 /// `[n, c, d, h, w]` as a batch of pictures `[n d, c, h, w]`.
 pub(super) fn slices(x: &Tensor) -> Tensor {
     let [n, c, d, h, w] = x.sizes();
-    x.permute(&[0, 2, 1, 3, 4]).reshape([n * d, c, h, w])
+    x.permute([0, 2, 1, 3, 4]).reshape([n * d, c, h, w])
 }
 
 /// Pictures `[n d, c, h, w]` as `[n, c, d, h, w]`.
 pub(super) fn volumes(x: &Tensor, n: usize, d: usize) -> Tensor {
     let [_, c, h, w] = x.sizes();
-    x.reshape([n, d, c, h, w]).permute(&[0, 2, 1, 3, 4])
+    x.reshape([n, d, c, h, w]).permute([0, 2, 1, 3, 4])
 }
 
 /// The bias beside the channels of `N` axes.

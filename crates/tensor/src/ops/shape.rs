@@ -289,7 +289,7 @@ mod tests {
     use crate::Tensor;
 
     crate::cases! {
-        permute: |x| x[0].permute(&[2, 0, 1]); shapes [[2, 3, 4]] [[2, 0, 1]]  refuses [[2, 3]];
+        permute: |x| x[0].permute([2, 0, 1]); shapes [[2, 3, 4]] [[2, 0, 1]]  refuses [[2, 3]];
         transpose: |x| x[0].transpose(0, -1); shapes [[2, 3, 4]] [[5]]  refuses [[]];
         broadcast_to: |x| x[0].broadcast_to([4, 2, 3]); shapes [[2, 1]] [[3]] [[]] [[4, 2, 3]]  refuses [[2]] [[4]];
         permute_from_the_end: |x| x[0].permute([-1, 0, 1]); shapes [[2, 3, 4]]  refuses [[2, 3]];
@@ -302,7 +302,7 @@ mod tests {
     #[test]
     fn views_share_their_memory_until_they_must_not() {
         let x = Tensor::from_slice(&(0..24).map(|i| i as f32).collect::<Vec<_>>(), [2, 3, 4]);
-        let y = x.permute(&[1, 0, 2]).narrow(0, 1, 2).flip(2);
+        let y = x.permute([1, 0, 2]).narrow(0, 1, 2).flip(2);
         assert_eq!(
             y.to_vec::<f32>(),
             [7., 6., 5., 4., 19., 18., 17., 16., 11., 10., 9., 8., 23., 22., 21., 20.]

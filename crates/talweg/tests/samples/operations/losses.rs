@@ -3,7 +3,7 @@
 use talweg::tensor::{
     BinaryCrossEntropyOptions, BinaryCrossEntropyWithLogitsOptions, CosineEmbeddingOptions,
     CrossEntropyOptions, GaussianNllOptions, KlDivOptions, LossOptions, MultiMarginOptions, NllLossOptions,
-    PoissonNllOptions, Reduction, Tensor, TripletMarginOptions,
+    PoissonNllOptions, Reduction, Shape, Tensor, TripletMarginOptions,
 };
 
 use crate::call::{Call, Made, Outcome, Row, one};
@@ -96,7 +96,7 @@ const MARGINS: &[Row] = &[
             rank => {
                 let x = if rank == 0 { x.reshape([1]) } else { x };
                 let y = x.unsqueeze(0).multi_margin_loss(&target.reshape([1]), &options);
-                one(if y.rank() > 0 && target.rank() == 0 { y.reshape([]) } else { y })
+                one(if y.rank() > 0 && target.rank() == 0 { y.reshape(Shape::SCALAR) } else { y })
             }
         }
     }),

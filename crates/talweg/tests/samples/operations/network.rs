@@ -1,7 +1,8 @@
 //! Convolution, pooling, normalisation, softmax, attention.
 
 use talweg::tensor::{
-    AttentionOptions, ConvOptions, ConvTransposeOptions, LocalResponseNormOptions, Pool2dOptions, Rng, Tensor,
+    AttentionOptions, ConvOptions, ConvTransposeOptions, LocalResponseNormOptions, Pool2dOptions, Rng, Shape,
+    Tensor,
 };
 
 use crate::call::{Call, Made, Outcome, Row, one};
@@ -103,7 +104,7 @@ fn softmax(c: &Call<'_>, f: fn(&Tensor, isize) -> Tensor) -> Outcome {
         x = x.cast(dtype);
     }
     match x.rank() {
-        0 => one(f(&x.reshape([1]), 0).reshape([])),
+        0 => one(f(&x.reshape([1]), 0).reshape(Shape::SCALAR)),
         _ => one(f(&x, axis)),
     }
 }

@@ -1,6 +1,6 @@
 //! Sums, means, extrema, spreads, norms, running sums, orders and counts.
 
-use talweg::tensor::{Axes, DType, Indexed, Tensor};
+use talweg::tensor::{Axes, DType, Indexed, Shape, Tensor};
 
 use crate::call::{Call, Made, Outcome, Row, one};
 use crate::file::Arg;
@@ -157,7 +157,7 @@ fn along(x: &Tensor, axis: isize, f: impl Fn(&Tensor, isize) -> Vec<Tensor>) -> 
     if x.rank() > 0 {
         return Ok(f(x, axis));
     }
-    Ok(f(&x.reshape([1]), 0).iter().map(|y| y.reshape([])).collect())
+    Ok(f(&x.reshape([1]), 0).iter().map(|y| y.reshape(Shape::SCALAR)).collect())
 }
 
 fn scan(c: &Call<'_>, f: fn(&Tensor, isize) -> Vec<Tensor>) -> Outcome {

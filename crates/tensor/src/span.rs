@@ -131,7 +131,7 @@ mod tests {
         assert_eq!(places(Span::from(RangeInclusive::new(1, -1)), 4), [1, 2, 3]);
         assert_eq!(places(Span::from(..).step(2), 5), [0, 2, 4]);
         assert_eq!(places(Span::from(..).step(-2), 5), [4, 2, 0]);
-        assert_eq!(places(Span::from(3..0).step(-1), 5), [3, 2, 1]);
+        assert_eq!(places(Span::from(Range { start: 3, end: 0 }).step(-1), 5), [3, 2, 1]);
         assert_eq!(places(Span::from(100..).step(-3), 5), [4, 1]);
         assert_eq!(places(Span::from(..2).step(-1), 5), [4, 3]);
         assert_eq!(places(Span::from(..).step(-1), 0), [0usize; 0]);

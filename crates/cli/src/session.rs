@@ -75,6 +75,7 @@ impl Session {
             .seed(options.seed)
             .interrupt(interrupt)
             .capture(options.capture)
+            .anomaly(options.anomaly)
             .precision(match options.precision {
                 train::Precision::F32 => Precision::Full,
                 train::Precision::Bf16 => Precision::Bf16,

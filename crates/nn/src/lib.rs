@@ -15,6 +15,7 @@ pub mod nn {
     pub use crate::*;
 }
 
+mod gradient_report;
 mod init;
 mod layers;
 mod losses;
@@ -24,6 +25,7 @@ mod module;
 mod state;
 mod suggest;
 
+pub use gradient_report::GradientReport;
 pub use init::{Fan, Gain, Init, fans};
 pub use layers::*;
 pub use losses::*;

@@ -5,8 +5,9 @@ use std::fmt::{self, Display, Write};
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use talweg_tensor::{Axes, Buffer, DType, Device, Param, Rng, Shape, Tensor};
+use talweg_tensor::{Axes, Buffer, DType, Device, Gradients, Param, Rng, Shape, Tensor};
 
+use crate::gradient_report::GradientReport;
 use crate::init::Init;
 use crate::state::{Load, LoadReport, StateError};
 use crate::suggest::nearest;
@@ -138,6 +139,24 @@ pub trait Module {
     /// How many numbers the parameters hold, frozen ones too.
     fn num_params(&self) -> usize {
         self.params().iter().map(|(_, param)| param.shape().numel()).sum()
+    }
+
+    /// Which parameters a backward pass reached, which it did not and why that may be, and which got only zeros.
+    ///
+    /// # Examples
+    /// ```
+    /// # use talweg_nn::{Layer, Linear, Mode, Module, seq};
+    /// # use talweg_tensor::{DType, Rng, Tensor};
+    /// let rng = &mut Rng::seed(1);
+    /// let model = seq![Linear::new(2, 3, rng), Linear::new(3, 1, rng)];
+    /// let hidden = model.0[0].forward(&Tensor::ones([1, 2], DType::F32), &mut Mode::Eval).detach();
+    /// let loss = model.0[1].forward(&hidden, &mut Mode::Eval).square().sum(..);
+    /// let report = model.gradient_report(&loss.backward());
+    /// assert_eq!((report.reached, report.missing[0].0.as_str()), (2, "0.weight"));
+    /// assert!(report.missing[0].1.contains("its result was cut by detach()"));
+    /// ```
+    fn gradient_report(&self, gradients: &Gradients) -> GradientReport {
+        GradientReport::of(&self.params(), gradients)
     }
 
     /// Stops training the parameters at and below a path: `"layers.0"` means `layers.0.weight` but not

@@ -268,11 +268,14 @@ pub fn try_apply<O: Op>(op: O, inputs: &[&Tensor]) -> Result<Tensor, OpError> {
     if autograd::is_watched() {
         return Ok(watched::single(op, inputs, &out, saved));
     }
-    if !recording {
+    if !recording && out.dtype.is_real() {
         return Ok(op.forward(inputs, &out, &mut saved));
     }
     let y = autograd::no_grad(|| op.forward(inputs, &out, &mut saved));
     debug_assert_eq!(*y.shape(), out.shape, "{}: forward and shape rule disagree", op.name());
+    if !recording {
+        return Ok(y); // Whole numbers, of inputs that may be tracked.
+    }
     Ok(y.with_history(Record::of(op, inputs, saved), 0))
 }
 

@@ -5,7 +5,7 @@ mod host;
 
 use std::sync::Arc;
 
-use crate::autograd::{History, Leaf, LeafId, Record};
+use crate::autograd::{self, History, Leaf, LeafId, Record};
 use crate::backend::{Device, Kernel};
 use crate::dtype::DType;
 use crate::layout::Layout;
@@ -58,6 +58,10 @@ impl Tensor {
 
     /// Runs a kernel, recording nothing: what `forward` of an operation calls.
     pub(crate) fn run(kernel: &Kernel, inputs: &[&Tensor], out: &Spec) -> Tensor {
+        debug_assert!(
+            keeps_gradients(inputs),
+            "{kernel:?}: runs on a tracked tensor outside of an operation"
+        );
         let value =
             with_values(inputs, |values| Value::run(kernel, values, out.shape, out.dtype, out.device));
         Tensor { value, history: None }
@@ -69,18 +73,27 @@ impl Tensor {
         inputs: &[&Tensor],
         outs: [Spec; N],
     ) -> [Tensor; N] {
+        debug_assert!(
+            keeps_gradients(inputs),
+            "{kernel:?}: runs on a tracked tensor outside of an operation"
+        );
         with_values(inputs, |values| Value::run_many(kernel, values, outs))
             .map(|value| Tensor { value, history: None })
     }
 
     /// Runs an in-place kernel on this untracked tensor's numbers, or on a copy if they are shared.
     pub(crate) fn run_over(self, kernel: &Kernel, rest: &[&Tensor]) -> Tensor {
+        debug_assert!(
+            keeps_gradients(&[&self]) && keeps_gradients(rest),
+            "{kernel:?}: runs over a tracked tensor"
+        );
         let value = self.value;
         Tensor { value: with_values(rest, |values| value.run_over(kernel, values)), history: None }
     }
 
     /// The same numbers read by another layout, recording nothing.
     pub(crate) fn with_layout(&self, layout: Layout) -> Tensor {
+        debug_assert!(keeps_gradients(&[self]), "a view of a tracked tensor outside of an operation");
         Tensor { value: self.value.with_layout(layout), history: None }
     }
 
@@ -95,7 +108,18 @@ impl Tensor {
 
     /// Runs a computation on host memory defined by [`crate::CustomKernel`]: for `forward` of operations outside
     /// this crate.
+    ///
+    /// # Panics
+    /// When an input is tracked outside of an operation's `forward`: nothing would carry its gradient.
+    #[track_caller]
     pub fn run_custom(kernel: Arc<dyn crate::CustomKernel>, inputs: &[&Tensor], out: &Spec) -> Tensor {
+        if let Some(i) = inputs.iter().position(|x| !keeps_gradients(&[x])) {
+            panic!(
+                "run_custom: input {i} {} is tracked, and its gradient would be lost; call this from the forward of an \
+                 Op, which has a derivative, or detach() the input",
+                inputs[i].shape()
+            );
+        }
         Tensor::run(&Kernel::Custom(kernel), inputs, out)
     }
 }
@@ -218,6 +242,12 @@ impl Tensor {
     pub fn detach(&self) -> Tensor {
         Tensor { value: self.value.clone(), history: None }
     }
+}
+
+/// Whether no gradient is lost when kernels run on these tensors: in an operation's `forward` nothing is recorded,
+/// because the operation as a whole is.
+fn keeps_gradients(inputs: &[&Tensor]) -> bool {
+    !autograd::is_recording() || inputs.iter().all(|x| !x.is_tracked())
 }
 
 /// Calls `f` with the tensors' values, without an allocation for the usual numbers of inputs.

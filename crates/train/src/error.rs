@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use talweg_data::DataError;
+use talweg_tensor::Anomaly;
 
 /// Why a run could not start or go on.
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +72,19 @@ pub enum TrainError {
         lr: f64,
         /// Where the state before it is, if there is a run folder.
         kept: String,
+    },
+
+    /// Anomaly detection is on, and found an operation that made a NaN.
+    #[error("step {step} (epoch {epoch}): {found}{parameters}")]
+    Anomaly {
+        /// The step, from 1.
+        step: u64,
+        /// The epoch, from 1.
+        epoch: u64,
+        /// The operation, the shapes of its inputs, and where it was called.
+        found: Box<Anomaly>,
+        /// The names of the parameters that it reads.
+        parameters: String,
     },
 
     /// There is nothing to train on.

@@ -7,7 +7,7 @@ use serde::Serialize;
 use talweg_data::{Batch, Collate, DataLoader, Dataset};
 use talweg_nn::{Layer, Load};
 use talweg_optim::{Optimizer, Plateau};
-use talweg_tensor::{Recordings, Rng, Status, Tensor};
+use talweg_tensor::{Gradients, Recordings, Rng, Status, Tensor};
 
 use crate::callback::{Event, Flow, Run};
 use crate::checkpoint::{Checkpoint, write_atomic};
@@ -16,7 +16,7 @@ use crate::evaluate::{Sums, evaluate};
 use crate::report::{EpochRecord, Report, StopReason};
 use crate::run_dir::RunDir;
 use crate::state::RunState;
-use crate::step::{Forward, run, run_often};
+use crate::step::{Forward, run, run_often, searched};
 use crate::stopping::Verdict;
 use crate::trainer::Trainer;
 
@@ -217,25 +217,25 @@ impl<'a, M: Layer> Fit<'a, M> {
     /// One step of gradient descent: forward pass, loss, backward pass, update.
     fn step(&mut self, x: &Tensor, y: &Tensor) -> Result<(), TrainError> {
         let mut rng = self.state.rng();
-        let mut own;
-        let (forward, gradients) = if self.trainer.runs_once() {
-            run(self.trainer, &mut self.recordings, [x, y], &mut rng)
-        } else {
-            let ran = run_often(self.trainer, &mut self.recordings, &self.optimizer, [x, y], &mut rng);
+        let (step, epoch) = (self.state.step + 1, self.state.epoch + 1);
+        let mut own = Gradients::default();
+        let (trainer, recordings) = (&*self.trainer, &mut self.recordings);
+        let (forward, gradients) = searched(trainer, (step, epoch), || {
+            if trainer.runs_once() {
+                return run(trainer, recordings, [x, y], &mut rng);
+            }
+            let ran = run_often(trainer, recordings, &self.optimizer, [x, y], &mut rng);
             own = ran.1;
             (ran.0, &mut own)
-        };
+        })?;
         let Forward { total, loss: data_loss, prediction } = forward;
-        let step = self.state.step + 1;
         if !total.is_finite() {
             let lr = self.optimizer.schedule().at(self.state.step);
-            let kept = match &self.dir {
-                Some(dir) => {
-                    format!("; the last good state is in {}", dir.file(RunDir::CHECKPOINT).display())
-                }
-                None => String::new(),
+            let place = |dir: &RunDir| {
+                format!("; the last good state is in {}", dir.file(RunDir::CHECKPOINT).display())
             };
-            return Err(TrainError::Diverged { step, epoch: self.state.epoch + 1, loss: total, lr, kept });
+            let kept = self.dir.as_ref().map_or(String::new(), place);
+            return Err(TrainError::Diverged { step, epoch, loss: total, lr, kept });
         }
         let report = self.optimizer.step_mut(gradients);
         self.state.set_rng(&rng);

@@ -2,8 +2,11 @@
 
 use talweg_nn::{Layer, Mode};
 use talweg_optim::Optimizer;
-use talweg_tensor::{Grad, Gradients, Recordings, Rng, Tensor, with_precision};
+use talweg_tensor::{
+    AnomalyOptions, Grad, Gradients, Recordings, Rng, Tensor, detect_anomaly, with_precision,
+};
 
+use crate::error::TrainError;
 use crate::trainer::Trainer;
 
 /// What the forward pass of a batch gave.
@@ -21,6 +24,25 @@ impl<M> Trainer<M> {
     pub(crate) fn runs_once(&self) -> bool {
         self.parts == 1 && self.sam.is_none()
     }
+}
+
+/// Runs a step; where the trainer asks for it, in search of the operation that first makes a NaN.
+pub(crate) fn searched<M: Layer, R>(
+    trainer: &Trainer<M>,
+    (step, epoch): (u64, u64),
+    run: impl FnOnce() -> R,
+) -> Result<R, TrainError> {
+    if !trainer.anomaly {
+        return Ok(run());
+    }
+    detect_anomaly(AnomalyOptions::default(), run).map_err(|found| {
+        let params = trainer.model.params();
+        let read = params.iter().filter(|(_, param)| found.leaves.contains(&param.id()));
+        let names: Vec<&str> = read.map(|(name, _)| name.as_str()).collect();
+        let parameters =
+            if names.is_empty() { String::new() } else { format!("; it reads {}", names.join(", ")) };
+        TrainError::Anomaly { step, epoch, found, parameters }
+    })
 }
 
 /// Forward pass, loss and backward pass of a batch, recorded and replayed where that is possible.

@@ -66,6 +66,7 @@ pub struct Trainer<M> {
     pub(crate) log_steps: Option<u64>,
     pub(crate) interrupt: Option<Arc<AtomicBool>>,
     pub(crate) capture: bool,
+    pub(crate) anomaly: bool,
     pub(crate) precision: Precision,
 }
 
@@ -104,6 +105,7 @@ impl<M: Layer> Trainer<M> {
             log_steps: None,
             interrupt: None,
             capture: true,
+            anomaly: false,
             precision: Precision::Full,
         }
     }
@@ -277,6 +279,14 @@ impl<M: Layer> Trainer<M> {
     /// is safe.
     pub fn capture(mut self, on: bool) -> Trainer<M> {
         self.capture = on;
+        self
+    }
+
+    /// Whether each step is searched for the operation that first makes a NaN, forward or backward; off unless said
+    /// otherwise. [`Trainer::fit`] then ends with [`TrainError::Anomaly`]. For finding a mistake: it makes steps slow, see
+    /// [`talweg_tensor::detect_anomaly`].
+    pub fn anomaly(mut self, on: bool) -> Trainer<M> {
+        self.anomaly = on;
         self
     }
 

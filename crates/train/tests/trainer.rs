@@ -54,6 +54,57 @@ fn iterations_end_a_run_in_the_middle_of_an_epoch() {
     assert_eq!((report.steps, report.stop, report.epochs.len()), (30, StopReason::Iterations, 2));
 }
 
+/// The square root, which nobody should put behind a layer without a lower bound.
+#[derive(Debug, Module)]
+struct Root;
+
+impl Layer for Root {
+    fn forward(&self, x: &Tensor, _: &mut Mode<'_>) -> Tensor {
+        x.sqrt()
+    }
+}
+
+#[test]
+fn the_operation_that_makes_a_nan_is_named() {
+    let rng = &mut Rng::seed(3);
+    let (data, _) = datasets::xor();
+    let model = seq![Linear::new(2, 8, rng), seq![Root], Linear::new(8, 1, rng)];
+    let mut trainer = Trainer::new(model, Mse::default()).anomaly(true).batch(4);
+    let error = trainer.fit(&data, &data).unwrap_err();
+    let TrainError::Anomaly { step: 1, epoch: 1, found, .. } = &error else { panic!("{error}") };
+    assert_eq!((found.op, found.module.as_str()), ("sqrt", "1.0"));
+    let text = error.to_string();
+    assert!(text.starts_with("step 1 (epoch 1): sqrt: made NaN in "), "{text}");
+    assert!(
+        text.contains("; inputs f32 [4, 8]; in the module 1.0; called at crates/train/tests/trainer.rs:"),
+        "{text}"
+    );
+}
+
+#[test]
+fn an_operation_that_receives_a_nan_is_named_with_its_parameters() {
+    let rng = &mut Rng::seed(3);
+    let model = seq![Linear::new(2, 8, rng), Tanh, Linear::new(8, 1, rng)];
+    let weight = model.params()[2].1.clone();
+    weight.set(&weight.get().full_like(f64::NAN));
+    let (data, _) = datasets::xor();
+    let error = Trainer::new(model, Mse::default()).anomaly(true).batch(4).fit(&data, &data).unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("received NaN in 8 of 8 elements of input 1 f32 [1, 8]"), "{text}");
+    assert!(text.ends_with("; it reads 2.weight, 2.bias"), "{text}");
+}
+
+#[test]
+fn a_sound_run_is_the_same_with_the_search() {
+    let losses = |on: bool| {
+        let trainer = Trainer::new(dense(1), CrossEntropy::default()).iterations(5).anomaly(on);
+        let (report, trainer) = digits(trainer);
+        assert_eq!(report.steps, 5);
+        trainer.model().params().iter().map(|(_, p)| p.get().to_bytes()).collect::<Vec<_>>()
+    };
+    assert!(losses(true) == losses(false));
+}
+
 #[test]
 fn a_loss_that_has_settled_ends_the_run() {
     let x = Tensor::from_slice(&[1.0f32, 2.0, 3.0, 4.0], [4, 1]);

@@ -40,6 +40,7 @@ pub(crate) struct Train {
     pub(crate) precision: Precision,
     pub(crate) convolution: Option<String>,
     pub(crate) capture: bool,
+    pub(crate) anomaly: bool,
     pub(crate) workers: usize,
     /// In steps.
     pub(crate) checkpoint_every: Option<u64>,
@@ -143,6 +144,7 @@ impl Train {
             precision: if table.text("precision") == "bf16" { Precision::Bf16 } else { Precision::F32 },
             convolution: table.text_if("convolution").map(str::to_owned),
             capture: table.bool("capture"),
+            anomaly: table.bool("anomaly"),
             workers: table.integer("workers") as usize,
             checkpoint_every: table.integer_if("checkpoint_every"),
             log_every: table.integer("log_every"),

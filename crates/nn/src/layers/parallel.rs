@@ -1,6 +1,6 @@
 //! Layers side by side.
 
-use talweg_tensor::Tensor;
+use talweg_tensor::{Tensor, in_module};
 
 use crate::Module;
 use crate::layers::Layer;
@@ -67,7 +67,8 @@ impl Parallel {
 
 impl Layer for Parallel {
     fn forward(&self, x: &Tensor, mode: &mut Mode<'_>) -> Tensor {
-        let ys: Vec<Tensor> = self.layers.iter().map(|layer| layer.forward(x, mode)).collect();
+        let mut run = |i: usize| in_module("layers", || in_module(i, || self.layers[i].forward(x, mode)));
+        let ys: Vec<Tensor> = (0..self.layers.len()).map(&mut run).collect();
         let joined = |f: fn(&Tensor, &Tensor) -> Tensor| {
             let (first, rest) = ys.split_first().expect("new refuses an empty list");
             rest.iter().fold(first.clone(), |sum, y| f(&sum, y))

@@ -1,6 +1,6 @@
 //! Layers in a row.
 
-use talweg_tensor::Tensor;
+use talweg_tensor::{Tensor, in_module};
 
 use crate::Module;
 use crate::layers::Layer;
@@ -36,8 +36,11 @@ impl Sequential {
 
 impl Layer for Sequential {
     fn forward(&self, x: &Tensor, mode: &mut Mode<'_>) -> Tensor {
-        let Some((first, rest)) = self.0.split_first() else { return x.clone() };
-        rest.iter().fold(first.forward(x, mode), |x, layer| layer.forward(&x, mode))
+        let mut run = |i: usize, x: &Tensor| in_module(i, || self.0[i].forward(x, mode));
+        match self.0.len() {
+            0 => x.clone(),
+            layers => (1..layers).fold(run(0, x), |x, i| run(i, &x)),
+        }
     }
 }
 

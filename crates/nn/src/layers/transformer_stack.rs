@@ -1,6 +1,6 @@
 //! Encoders and decoders: transformer blocks in a row.
 
-use talweg_tensor::{AttentionDropout, AttentionOptions, Rng, Tensor};
+use talweg_tensor::{AttentionDropout, AttentionOptions, Rng, Tensor, in_module};
 
 use crate::Module;
 use crate::layers::transformer::Part;
@@ -164,15 +164,23 @@ impl TransformerEncoder {
 
     #[track_caller]
     fn run(&self, x: &Tensor, mask: Option<&Tensor>, mode: &mut Mode<'_>) -> Tensor {
-        let y = self.blocks.iter().fold(x.clone(), |x, block| match mask {
-            Some(mask) => block.masked(&x, mask, mode),
-            None => block.forward(&x, mode),
+        let y = self.blocks.iter().enumerate().fold(x.clone(), |x, (i, block)| {
+            in_block(i, || match mask {
+                Some(mask) => block.masked(&x, mask, mode),
+                None => block.forward(&x, mode),
+            })
         });
         match &self.norm {
             Some(norm) => norm.forward(&y, mode),
             None => y,
         }
     }
+}
+
+/// Runs a block under its path.
+#[track_caller]
+fn in_block<R>(i: usize, f: impl FnOnce() -> R) -> R {
+    in_module("blocks", || in_module(i, f))
 }
 
 impl Layer for TransformerEncoder {
@@ -336,7 +344,8 @@ impl TransformerDecoder {
     /// When the inputs do not fit the blocks or each other.
     #[track_caller]
     pub fn forward(&self, x: &Tensor, memory: &Tensor, mask: Option<&Tensor>, mode: &mut Mode<'_>) -> Tensor {
-        let y = self.blocks.iter().fold(x.clone(), |x, block| block.forward(&x, memory, mask, mode));
+        let y = (self.blocks.iter().enumerate())
+            .fold(x.clone(), |x, (i, block)| in_block(i, || block.forward(&x, memory, mask, mode)));
         match &self.norm {
             Some(norm) => norm.forward(&y, mode),
             None => y,

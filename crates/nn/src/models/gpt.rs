@@ -1,6 +1,6 @@
 //! A language model.
 
-use talweg_tensor::{CrossEntropyOptions, Param, Rng, Tensor};
+use talweg_tensor::{CrossEntropyOptions, Param, Rng, Tensor, in_module};
 
 use crate::Module;
 use crate::init::Init;
@@ -153,8 +153,8 @@ impl Layer for Gpt {
         {
             x = x.dropout(self.dropout, rng);
         }
-        for block in &self.blocks {
-            x = block.forward(&x, mode);
+        for (i, block) in self.blocks.iter().enumerate() {
+            x = in_module("blocks", || in_module(i, || block.forward(&x, mode)));
         }
         self.norm.forward(&x, mode).linear(&self.tokens.weight.get(), None)
     }

@@ -4,9 +4,11 @@
 use std::ops::AddAssign;
 use std::sync::Arc;
 
-use talweg::tensor::testing::gradcheck;
+use talweg::jvp;
+use talweg::tensor::testing::{gradcheck, jvp_check};
 use talweg::tensor::{
-    CustomKernel, DType, Grad, HostArray, HostArrayMut, Op, OpError, Saved, Spec, Tensor, apply, try_apply,
+    AnomalyOptions, CustomKernel, DType, Grad, HostArray, HostArrayMut, Op, OpError, Saved, Spec, Tensor,
+    apply, detect_anomaly, try_apply,
 };
 
 /// The activation `y = x + sin²(a x) / a` (Ziyin, Hartwig and Ueda, 2020), with the slope `1 + sin(2 a x)`.
@@ -147,6 +149,17 @@ fn refusals_come_as_values_through_the_fallible_door() {
 }
 
 #[test]
+fn forward_mode_and_anomaly_detection_come_by_themselves() {
+    let x = Tensor::from_slice(&[0.0f64, 0.5], [2]);
+    let (_, ty) = jvp(|x| snake(x[0], 1.0), &[&x], &[&Tensor::ones([2], DType::F64)]);
+    assert_eq!(ty.to_vec::<f64>(), [1.0, 1.0 + 1f64.sin()]);
+
+    let bad = Tensor::from_slice(&[f64::INFINITY, 0.5], [2]);
+    let found = detect_anomaly(AnomalyOptions::default(), || snake(&bad, 1.0)).unwrap_err();
+    assert_eq!((found.op, found.at.as_slice(), found.infinite.as_slice()), ("snake", &[0][..], &[0][..]));
+}
+
+#[test]
 fn a_wrong_derivative_is_caught() {
     /// [`Snake`] with the slope `1 + 2 sin(2 a x)`.
     #[derive(Debug)]
@@ -172,5 +185,8 @@ fn a_wrong_derivative_is_caught() {
 
     let x = Tensor::from_slice(&[0.3f64, 0.9], [2]);
     let message = gradcheck(&|x| apply(Wrong, &[x[0]]), &[&x]).expect_err("the slope is wrong");
-    assert!(message.starts_with("input 0 [2], element "), "{message}");
+    assert!(message.starts_with("input 0 [2], element [1]: backward gives "), "{message}");
+    assert!(message.ends_with("; 2 of 2 elements are wrong"), "{message}");
+    let message = jvp_check(&|x| apply(Wrong, &[x[0]]), &[&x]).expect_err("so is forward mode");
+    assert!(message.starts_with("forward mode, element ["), "{message}");
 }

@@ -129,6 +129,45 @@ fn an_operation_without_derivative_refuses_tracked_inputs() {
     );
 }
 
+/// A kernel alone has no derivative: on a tracked tensor it runs inside of an operation or not at all.
+#[test]
+#[should_panic(
+    expected = "run_custom: input 1 [2] is tracked, and its gradient would be lost; call this from the"
+)]
+fn a_kernel_outside_of_an_operation_refuses_tracked_tensors() {
+    #[derive(Debug)]
+    struct Nothing;
+    impl crate::CustomKernel for Nothing {
+        fn run(&self, _: &[crate::HostArray<'_>], _: &mut [crate::HostArrayMut<'_>]) {}
+    }
+    let x = Tensor::ones([2], DType::F32);
+    let y = x.clone().requires_grad();
+    Tensor::run_custom(std::sync::Arc::new(Nothing), &[&x, &y], &x.spec());
+}
+
+#[test]
+fn tracked_tensors_are_changed_in_place_by_nobody() {
+    let x = Tensor::ones([2], DType::F32).requires_grad();
+    let message = |f: &dyn Fn()| {
+        let payload = std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)).expect_err("it is refused");
+        match payload.downcast::<String>() {
+            Ok(message) => *message,
+            Err(payload) => payload.downcast::<&str>().expect("a message").to_string(),
+        }
+    };
+    let update = || {
+        let step = crate::Update::Sgd(crate::update_rules::Sgd { lr: 1.0, ..Default::default() });
+        x.clone().update(&step, &Tensor::ones([2], DType::F32), &mut []);
+    };
+    assert_eq!(message(&update), "update: the tensor [2] is tracked; update a Param, or detach()");
+    // What is given away lends its memory only where nothing is recorded.
+    let y = x.clone() * 2.0 + &x;
+    assert_eq!(y.sum(..).backward().wrt(&x).to_vec::<f32>(), [3.0, 3.0]);
+    // Results of whole numbers carry no gradient, and the loss says so.
+    let loss = || drop(x.argmax(0).backward());
+    assert!(message(&loss).starts_with("backward: the loss is not tracked"));
+}
+
 /// Sum and difference at once.
 #[derive(Debug)]
 struct SumDifference;

@@ -164,6 +164,15 @@ pub(super) static TRAIN: Group = Group {
             sources: &[],
         },
         Key {
+            name: "anomaly",
+            kind: Kind::Bool,
+            default: Default::Is("false"),
+            meaning: "whether each step is searched for the operation that first makes a NaN, and the run ends there with \
+                      its name, shapes and layer; for finding a mistake, as it makes training slow",
+            example: "true",
+            sources: &[],
+        },
+        Key {
             name: "workers",
             kind: Kind::Integer { min: 0, max: 256 },
             default: Default::From("1, but 0 for `xor`", workers),

@@ -25,7 +25,7 @@ pub(crate) fn differs(got: &Tensor, want: &Array, limit: f64) -> Option<String> 
     let fits = match want.kind {
         Kind::Float => got.dtype().is_float(),
         // A conversion to half precision is dumped as f32.
-        Kind::Single => matches!(got.dtype(), DType::F32 | DType::Bf16),
+        Kind::Single => matches!(got.dtype(), DType::F32 | DType::Bf16 | DType::F16),
         Kind::Whole => got.dtype() == DType::I64,
         Kind::Truth => got.dtype() == DType::Bool,
         Kind::Byte => got.dtype() == DType::U8,

@@ -69,7 +69,8 @@ impl Tensor {
         let most = match mode {
             PadMode::Constant(_) => return,
             PadMode::Reflect => size - 1,
-            PadMode::Circular => size,
+            // What repeats is what is left.
+            PadMode::Circular => size - taken,
             PadMode::Replicate if size == 0 => 0,
             PadMode::Replicate => return,
         };
@@ -97,7 +98,7 @@ impl Tensor {
                 (front, part((size - after).saturating_sub(1), after).flip(axis))
             }
             PadMode::Replicate => (self.edge(axis, 0, before), self.edge(axis, size - 1, after)),
-            PadMode::Circular => (part(size - before, before), part(0, after)),
+            PadMode::Circular => (middle.narrow(axis, inner - before, before), middle.narrow(axis, 0, after)),
         };
         Tensor::cat(&[&front, &middle, &back], axis)
     }

@@ -156,6 +156,7 @@ const OTHER: &[Row] = &[
     ("long", |c| to(c, DType::I64)),
     ("bool", |c| to(c, DType::Bool)),
     ("byte", |c| to(c, DType::U8)),
+    ("half", |c| to(c, DType::F16)),
     ("bfloat16", |c| to(c, DType::Bf16)),
 ];
 

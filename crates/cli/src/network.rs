@@ -6,7 +6,7 @@ use talweg::nn::{
     AvgPool2d, BatchNorm1d, BatchNorm2d, Conv2d, Dropout, Entry, Fan, Flatten, Gain, Gelu, Init, Layer,
     LayerNorm, Linear, MaxPool2d, Mode, Module, Path, Relu, Sigmoid, Softmax, Tanh,
 };
-use talweg::tensor::{Conv2dOptions, Rng, Shape, Tensor};
+use talweg::tensor::{Conv2dOptions, Rng, Shape, Tensor, in_module};
 
 use crate::config::model::{self, Activation, LayerKind, Model, Padding, Pool2d, Units};
 use crate::config::shapes::Shaped;
@@ -52,11 +52,15 @@ impl Module for Network {
 impl Layer for Network {
     fn forward(&self, x: &Tensor, mode: &mut Mode<'_>) -> Tensor {
         let mut x = x.clone();
-        for step in &self.layers {
-            x = step.layer.forward(&x, mode);
-            if let Some(activation) = &step.activation {
-                x = activation.forward(&x, mode);
-            }
+        for (i, step) in self.layers.iter().enumerate() {
+            let run = || {
+                let y = step.layer.forward(&x, mode);
+                match &step.activation {
+                    Some(activation) => activation.forward(&y, mode),
+                    None => y,
+                }
+            };
+            x = in_module("layers", || in_module(i, run));
         }
         x
     }
@@ -108,14 +112,13 @@ fn conv2d(conv: &model::Conv2d, inputs: usize, rng: &mut Rng) -> Conv2d {
         // The shapes were worked out before: the reach of the kernel is even.
         Padding::Same => [0, 1].map(|axis| conv.dilation[axis] * (conv.kernel[axis] - 1) / 2),
     };
-    let options =
-        Conv2dOptions {
-            stride: conv.stride,
-            padding,
-            extra: [0, 0],
-            dilation: conv.dilation,
-            groups: conv.groups,
-        };
+    let options = Conv2dOptions {
+        stride: conv.stride,
+        padding,
+        extra: [0, 0],
+        dilation: conv.dilation,
+        groups: conv.groups,
+    };
     let layer = Conv2d::with(inputs, conv.channels, conv.kernel, options, rng);
     if conv.bias { layer } else { layer.without_bias() }
 }

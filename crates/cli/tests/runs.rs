@@ -84,6 +84,19 @@ fn number(json: &[u8], path: &str) -> f64 {
     value.pointer(path).and_then(serde_json::Value::as_f64).unwrap_or_else(|| panic!("{path} in {value:#}"))
 }
 
+/// A learning rate that blows the weights up: the layer and the operation that then made a NaN are named.
+#[test]
+fn the_operation_that_makes_a_nan_is_named() {
+    let place = Place::new();
+    let settings = ["train.optimizer={sgd=1e20}", "train.anomaly=true", "train.epochs=20"];
+    let mut call = vec!["train", "xor", "--set", "model.layers=[{linear=8,activation=\"relu\"},{linear=1}]"];
+    settings.iter().for_each(|setting| call.extend(["--set", setting]));
+    let message = place.refused(1, &call);
+    let found = message.lines().last().unwrap_or_default();
+    assert!(found.starts_with("talweg: step 2 (epoch 2): relu: its derivative made NaN in "), "{message}");
+    assert!(found.contains("; inputs f32 [4, 8]; in the module layers.0; called at "), "{message}");
+}
+
 #[test]
 fn xor_is_learnt_and_shown() {
     let place = Place::new();

@@ -7,6 +7,7 @@
 use std::process::ExitCode;
 
 mod ci;
+mod coverage;
 mod tidy;
 
 const HELP: &str = "\
@@ -15,6 +16,9 @@ Usage: cargo xtask <COMMAND>
 Commands:
   ci     format check, tidy, clippy and documentation without a warning, licences of dependencies
   tidy   only the rules of docs/style.md that no other tool checks (takes a second)
+  coverage [--from FOLDER]
+         runs the tests that prove operations, prints what is proven of each, and writes docs/operations.md;
+         with FOLDER it reads the records of an earlier run with TALWEG_PROOFS=FOLDER
 ";
 
 fn main() -> ExitCode {
@@ -23,6 +27,8 @@ fn main() -> ExitCode {
     let outcome = match words.as_slice() {
         ["ci"] => ci::run(),
         ["tidy"] => tidy::run(),
+        ["coverage"] => coverage::run(None),
+        ["coverage", "--from", folder] => coverage::run(Some(folder)),
         ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             return ExitCode::SUCCESS;

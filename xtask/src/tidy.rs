@@ -21,7 +21,7 @@ mod unsafety;
 mod words;
 
 use exceptions::{EXCEPTIONS, Exception};
-use tree::Tree;
+pub(crate) use tree::{File, Tree};
 
 /// One breach of a rule.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

@@ -53,6 +53,7 @@ fn cases() -> Vec<Case> {
         case("Softmax", Softmax::default(), sequence),
         case("LogSoftmax", LogSoftmax::default(), sequence),
         case("Sequential", seq![Linear::new(4, 3, rng), Tanh, Linear::new(3, 2, rng)], sequence),
+        case("Checkpoint", Checkpoint::new(seq![Linear::new(4, 3, rng), Tanh]), sequence),
         case("Residual", Residual(Linear::new(4, 4, rng)), sequence),
         case("WeightNorm", WeightNorm::new(Linear::new(4, 3, rng)), sequence),
         case("WeightNorm", WeightNorm::new(Conv1d::new(3, 2, 2, rng)), sequence),

@@ -234,9 +234,9 @@ mod tests {
         let judge = |document: &str| -> Vec<usize> {
             check(&Tree::of(&[code, ("docs/a.md", document)])).iter().map(|finding| finding.line).collect()
         };
-        assert_eq!(judge("```rust\nlet x = 1;\nlet y = 2;\n\nfn f() {\n    g();\n}\n```\n"), []);
+        assert_eq!(judge("```rust\nlet x = 1;\nlet y = 2;\n\nfn f() {\n    g();\n}\n```\n"), [0usize; 0]);
         assert_eq!(judge("```rust\nlet x = 1;\n\nlet x = 2;\n\nfn f() {\n    h();\n}\n```\n"), [4, 6]);
-        assert_eq!(judge("```text\nlet z = 3;\n```\n"), []);
+        assert_eq!(judge("```text\nlet z = 3;\n```\n"), [0usize; 0]);
     }
 
     #[test]

@@ -151,7 +151,7 @@ mod tests {
         let text = "#![forbid(unsafe_code)]\nmacro_rules! m {\n    () => { unsafe { f() } };\n}\n";
         assert_eq!(lines("crates/tensor/src/lib.rs", text), [3]);
         assert_eq!(lines("crates/tensor/src/lib.rs", "//! Docs.\n"), [1], "forbid is missing");
-        assert_eq!(lines("crates/tensor/src/deep.rs", "//! Says unsafe only in words.\n"), []);
+        assert_eq!(lines("crates/tensor/src/deep.rs", "//! Says unsafe only in words.\n"), [0usize; 0]);
     }
 
     #[test]
@@ -175,7 +175,7 @@ macro_rules! m { () => { impl Load for X { unsafe fn load(p: *const u8) {} } }; 
 impl X { unsafe fn own(p: *const u8) {} }
 ";
         assert_eq!(lines("crates/kernels/src/a.rs", text), [4, 6]);
-        assert_eq!(lines("crates/kernels/src/a.rs", &format!("//! # Safety\n{text}")), []);
+        assert_eq!(lines("crates/kernels/src/a.rs", &format!("//! # Safety\n{text}")), [0usize; 0]);
     }
 
     #[test]
@@ -197,6 +197,6 @@ unsafe fn add(f: unsafe fn(u8)) {
 // SAFETY: it holds no thread-local state.
 unsafe impl Send for X {}
 ";
-        assert_eq!(lines("crates/kernels/src/lib.rs", good), []);
+        assert_eq!(lines("crates/kernels/src/lib.rs", good), [0usize; 0]);
     }
 }

@@ -316,16 +316,16 @@ mod tests {
     crate::cases! {
         index_select: |x| x[0].index_select(-1, &twice()); shapes [[2, 3]] [[3]] [[2, 1, 4]] [[0, 3]]  refuses [[]];
         index_select_first: |x| x[0].index_select(0, &twice()); shapes [[3, 2]] [[3, 0]];
-        index_add: |x| x[0].index_add(1, &twice(), x[1], 0.5); shapes [[2, 3], [2, 3]] [[1, 4, 2], [1, 3, 2]]
+        index_add: |x| x[0].index_add(1, &twice(), x[1], 0.5); shapes [[0, 3], [0, 3]] [[2, 3], [2, 3]] [[1, 4, 2], [1, 3, 2]]
             refuses [[2, 3], [2, 2]] [[3], [3]];
-        index_copy: |x| x[0].index_copy(0, &index(), x[1]); shapes [[3, 2], [2, 2]] [[3], [2]]  refuses [[3, 2], [3, 2]];
+        index_copy: |x| x[0].index_copy(0, &index(), x[1]); shapes [[3, 0], [2, 0]] [[3, 2], [2, 2]] [[3], [2]]  refuses [[3, 2], [3, 2]];
         index_fill: |x| x[0].index_fill(1, &index(), 0.25); shapes [[2, 3]] [[0, 3]]  refuses [[3]];
-        index_reduce: |x| x[0].index_reduce(1, &twice(), x[1], ScatterReduce::Mean, true); shapes [[2, 3], [2, 3]]
+        index_reduce: |x| x[0].index_reduce(1, &twice(), x[1], ScatterReduce::Mean, true); shapes [[0, 3], [0, 3]] [[2, 3], [2, 3]]
             refuses [[2, 3], [2, 2]];
         take_along_axis: |x| x[0].take_along_axis(&Tensor::from_slice(&[2i64, 0], [1, 2]), 1);
             shapes [[3, 3]] [[1, 4]]  refuses [[3]] [[]];
-        select_scatter: |x| x[0].select_scatter(x[1], 1, -1); shapes [[2, 3], [2]] [[1, 1], [1]]  refuses [[2, 3], [3]];
-        slice_scatter: |x| x[0].slice_scatter(x[1], 0, Span::from(..).step(2)); shapes [[3, 2], [2, 2]] [[1], [1]]
+        select_scatter: |x| x[0].select_scatter(x[1], 1, -1); shapes [[0, 2], [0]] [[2, 3], [2]] [[1, 1], [1]]  refuses [[2, 3], [3]];
+        slice_scatter: |x| x[0].slice_scatter(x[1], 0, Span::from(..).step(2)); shapes [[3, 0], [2, 0]] [[3, 2], [2, 2]] [[1], [1]]
             refuses [[3], [3]];
         diagonal_scatter: |x| x[0].diagonal_scatter(x[1], 1, [0, 1]); shapes [[2, 3], [2]] [[1, 1], [0]]
             refuses [[2, 3], [3]];

@@ -133,7 +133,7 @@ mod tests {
         feature_dropout: |x| x[0].feature_dropout(0.4, &mut Rng::seed(6)); shapes [[3, 4, 2]] [[2, 3]] [[2, 0, 3]]  refuses [[3]];
         alpha_dropout: |x| x[0].alpha_dropout(0.4, &mut Rng::seed(6)); shapes [[3, 4]] [[2, 0]] [[]];
         alpha_dropout_of_all: |x| x[0].alpha_dropout(1.0, &mut Rng::seed(6)); shapes [[3, 4]];
-        feature_alpha_dropout: |x| x[0].feature_alpha_dropout(0.4, &mut Rng::seed(6)); shapes [[3, 4, 2]]  refuses [[3]];
+        feature_alpha_dropout: |x| x[0].feature_alpha_dropout(0.4, &mut Rng::seed(6)); shapes [[0, 4, 2]] [[3, 4, 2]]  refuses [[3]];
     }
 
     #[test]

@@ -292,7 +292,7 @@ mod tests {
 
     crate::cases! {
         index_rows: |x| x[0].index_rows(&index(&[2, 0, 2, 1], &[2, 2])); shapes [[3, 2]] [[3]] [[4, 1, 2]]  refuses [[]];
-        scatter_rows: |x| x[0].scatter_rows(&index(&[2, 0, 2], &[3]), 4); shapes [[3, 2]] [[3]]  refuses [[2, 2]] [[]];
+        scatter_rows: |x| x[0].scatter_rows(&index(&[2, 0, 2], &[3]), 4); shapes [[3, 0]] [[3, 2]] [[3]]  refuses [[2, 2]] [[]];
         gather: |x| x[0].gather(1, &index(&[2, 0, 0, 1], &[2, 2])); shapes [[2, 3]] [[2, 4]] [[3, 3]]  refuses [[1, 3]] [[2]];
         gather_from_a_number: |x| x[0].gather(0, &index(&[0, 0], &[2])); shapes [[]] [[1]];
         gather_rows: |x| x[0].gather(0, &index(&[1, 0, 1], &[1, 3])); shapes [[2, 3]];

@@ -249,14 +249,14 @@ mod tests {
     crate::cases! {
         cat: |x| Tensor::cat(&[x[0], x[1], x[0]], 1);
             shapes [[2, 3], [2, 1]] [[2, 0], [2, 2]] [[1, 2, 2], [1, 1, 2]]  refuses [[2, 3], [3, 3]] [[2], [2]];
-        stack: |x| Tensor::stack(&[x[0], x[1]], -1); shapes [[2, 3], [2, 3]] [[], []]  refuses [[2], [3]];
-        hstack: |x| Tensor::hstack(&[x[0], x[1]]); shapes [[2, 3], [2, 1]] [[2], [3]] [[], [2]]  refuses [[2, 2], [3, 2]];
+        stack: |x| Tensor::stack(&[x[0], x[1]], -1); shapes [[0], [0]] [[2, 3], [2, 3]] [[], []]  refuses [[2], [3]];
+        hstack: |x| Tensor::hstack(&[x[0], x[1]]); shapes [[0, 3], [0, 1]] [[2, 3], [2, 1]] [[2], [3]] [[], [2]]  refuses [[2, 2], [3, 2]];
         vstack: |x| Tensor::vstack(&[x[0], x[1]]); shapes [[2, 3], [3]] [[], [1]] [[0, 2], [1, 2]]  refuses [[2], [3]];
-        dstack: |x| Tensor::dstack(&[x[0], x[1]]); shapes [[2, 3], [2, 3]] [[2], [2]] [[2, 1, 2], [2, 1]]
+        dstack: |x| Tensor::dstack(&[x[0], x[1]]); shapes [[0, 3], [0, 3]] [[2, 3], [2, 3]] [[2], [2]] [[2, 1, 2], [2, 1]]
             refuses [[2], [3]];
         meshgrid: |x| { let grid = Tensor::meshgrid(x); &grid[0] * &grid[1] }; shapes [[2], [3]] [[], [2]] [[0], [2]]
             refuses [[2, 2], [2]];
-        meshgrid_xy: |x| { let grid = Tensor::meshgrid_xy(x); &grid[0] - &grid[1] }; shapes [[2], [3]] [[2], [3], [1]]
+        meshgrid_xy: |x| { let grid = Tensor::meshgrid_xy(x); &grid[0] - &grid[1] }; shapes [[0], [2]] [[2], [3]] [[2], [3], [1]]
             refuses [[2, 2], [2]];
     }
 

@@ -168,7 +168,7 @@ mod tests {
         repeat_none: |x| x[0].repeat([2, 0]); shapes [[2, 3]];
         repeat_interleave: |x| x[0].repeat_interleave(2, -1); shapes [[2, 3]] [[1]] [[0]]  refuses [[]];
         repeat_interleave_each: |x| x[0].repeat_interleave_each(&Tensor::from_slice(&[2i64, 0, 1], [3]), 1);
-            shapes [[2, 3]] [[1, 3, 2]]  refuses [[2, 2]] [[]];
+            shapes [[0, 3]] [[2, 3]] [[1, 3, 2]]  refuses [[2, 2]] [[]];
     }
 
     /// `numpy.tile` and `numpy.repeat` of `arange(4).reshape(2, 2)`.

@@ -314,7 +314,7 @@ mod tests {
         flatten_some: |x| x[0].flatten(0..=1); shapes [[2, 3, 4]] [[2, 3]] [[2, 0, 3]]  refuses [[3]];
         flatten_all: |x| x[0].flatten(..); shapes [[2, 3, 4]] [[2]] [[]];
         unflatten: |x| x[0].unflatten(-1, [2, -1]); shapes [[3, 4]] [[2]] [[0, 2]]  refuses [[3]] [[]];
-        unsqueeze: |x| x[0].unsqueeze(1); shapes [[2, 3]] [[4]]  refuses [[]];
+        unsqueeze: |x| x[0].unsqueeze(1); shapes [[0]] [[2, 3]] [[4]]  refuses [[]];
         squeeze: |x| x[0].squeeze(1); shapes [[2, 1, 3]] [[2, 1]] [[0, 1]]  refuses [[2, 3]] [[2]];
         squeeze_several: |x| x[0].squeeze([0, -1]); shapes [[1, 2, 1]] [[1, 1]]  refuses [[1, 2]];
         squeeze_all: |x| x[0].squeeze(..); shapes [[1, 2, 1, 3]] [[1]] [[]] [[2]];

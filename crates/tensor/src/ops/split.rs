@@ -187,7 +187,7 @@ mod tests {
         split_sizes: |x| weighed(&x[0].split_sizes(&[1, 2, 0], 0), 0); shapes [[3, 2]] [[3]] [[3, 0]]
             refuses [[2]] [[]];
         chunk: |x| weighed(&x[0].chunk(3, 1), 1); shapes [[2, 5]] [[2, 3]] [[2, 0]] [[0, 2]]  refuses [[2]];
-        unbind: |x| weighed(&x[0].unbind(1), 0); shapes [[2, 3]] [[2, 1, 2]]  refuses [[2]];
+        unbind: |x| weighed(&x[0].unbind(1), 0); shapes [[0, 2]] [[2, 3]] [[2, 1, 2]]  refuses [[2]];
     }
 
     #[test]

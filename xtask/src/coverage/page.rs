@@ -1,0 +1,205 @@
+//! The table, as Markdown.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+
+use super::sources::{Found, Operation};
+use super::{Evidence, PROPERTIES};
+
+/// The page, and the cells that nobody explains.
+pub(super) struct Page {
+    /// Markdown.
+    pub(super) text: String,
+    /// Operation and property.
+    pub(super) open: Vec<String>,
+}
+
+const HEAD: &str = "\
+# Operations, and what is proven of each
+
+Written by `cargo xtask coverage`, which runs the tests and collects what they proved; do not edit. A mark stands for a proof
+that ran: **1st** and **2nd** derivatives against finite differences in f64, **fwd** forward mode likewise, **str** the same result
+from every memory layout, **bcast** inputs of different shapes, **empty** inputs without elements, **f32** values and gradients beside
+f64, **no** refusals that name operation and shapes. The last column counts PyTorch's own samples that give PyTorch's numbers,
+outputs and gradients ([tests/golden/samples](../tests/golden/samples)). A number is a footnote with the reason for an empty cell.
+
+";
+
+/// Reasons that hold by what an operation is.
+fn general(operation: &Operation, property: &str) -> Option<&'static str> {
+    if operation.no_gradient {
+        return Some("it has no gradient, so no case can run it; its own tests compare values");
+    }
+    match property {
+        "refusals" if ANY_SHAPE.contains(&operation.family.as_str()) => {
+            Some("it takes every shape; only an element type can be wrong")
+        }
+        "broadcast"
+            if NO_BROADCAST.contains(&operation.name.as_str()) || operation.family.starts_with("losses/") =>
+        {
+            Some("its inputs do not broadcast: sizes that differ are refused, or mean something else")
+        }
+        "empty" if STATISTICS.contains(&operation.name.as_str()) => Some(
+            "a mean or a statistic of nothing is refused or NaN, which finite differences cannot compare",
+        ),
+        "dtypes" if operation.family.starts_with("losses/") || operation.name == "nll_loss" => {
+            Some("its cases hold constants in f64; `crates/nn/tests/loss_layers.rs` compares f32")
+        }
+        _ if operation.name.ends_with("_keep") => Some("as its form without `_keep`, whose rule it shares"),
+        _ => None,
+    }
+}
+
+/// Operations of several inputs that do not broadcast.
+const NO_BROADCAST: [&str; 12] = [
+    "bmm",
+    "dot",
+    "outer",
+    "index_add",
+    "index_copy",
+    "index_reduce",
+    "mse_loss",
+    "scatter_add",
+    "scatter_reduce",
+    "slice_scatter",
+    "stack",
+    "tensordot",
+];
+
+/// Operations that divide by how many there are.
+const STATISTICS: [&str; 20] = [
+    "batch_norm",
+    "batch_norm_eval",
+    "batch_norm_relu",
+    "binary_cross_entropy",
+    "cross_entropy",
+    "ctc_loss",
+    "focal_loss",
+    "gaussian_nll_loss",
+    "info_nce_loss",
+    "instance_norm",
+    "logsumexp",
+    "median_all",
+    "multi_margin_loss",
+    "nll_loss",
+    "poisson_nll_loss",
+    "sigmoid_contrastive_loss",
+    "soft_margin_loss",
+    "triplet_margin_loss",
+    "norm",
+    "embedding_bag",
+];
+
+/// Families whose operations take one tensor of any shape.
+const ANY_SHAPE: [&str; 5] = ["activation", "binary", "clamp", "classify", "special"];
+
+pub(super) fn write(found: &Found, evidence: &Evidence) -> Page {
+    let mut text = HEAD.to_string();
+    let (mut open, mut notes): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
+    let mut families: BTreeMap<&str, Vec<&Operation>> = BTreeMap::new();
+    for operation in &found.operations {
+        families.entry(&operation.family).or_default().push(operation);
+    }
+    let named: BTreeSet<&str> = found.operations.iter().map(|o| o.name.as_str()).collect();
+    let (mut rows, mut compared) = (0, 0);
+    for (family, operations) in families {
+        writeln!(text, "## {family}\n").expect("text");
+        text += "| operation | 1st | 2nd | fwd | str | bcast | empty | f32 | no | PyTorch | |\n";
+        text += "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n";
+        for operation in operations {
+            rows += 1;
+            let (proven, reasons) = evidence.of(&operation.name);
+            let mut cells = String::new();
+            for property in PROPERTIES {
+                let reason = reasons.get(property).copied().or_else(|| general(operation, property));
+                let cell = match (proven.contains(property), reason) {
+                    (true, _) => "✓".to_string(),
+                    (false, Some(reason)) => footnote(&mut notes, reason),
+                    (false, None) => {
+                        open.push(format!("{} {property}", operation.name));
+                        "open".to_string()
+                    }
+                };
+                write!(cells, " {cell} |").expect("text");
+            }
+            let samples = evidence.samples_of(&operation.name);
+            compared += u64::from(samples > 0);
+            let samples = if samples > 0 { samples.to_string() } else { "–".to_string() };
+            let about = operation.about.replace('|', "\\|");
+            writeln!(text, "| `{}` |{cells} {samples} | {about} |", operation.name).expect("text");
+        }
+        text.push('\n');
+    }
+    by_table(&mut text, evidence, &named, &mut rows, &mut compared);
+    for (kind, list) in &found.parts {
+        writeln!(text, "## {kind}\n\n| name | tests that name it |\n| --- | --- |").expect("text");
+        for (name, tests) in list {
+            if tests.is_empty() {
+                open.push(format!("{name} ({kind})"));
+            }
+            let tests: Vec<String> = tests.iter().map(|t| format!("`{t}`")).collect();
+            writeln!(
+                text,
+                "| `{name}` | {} |",
+                if tests.is_empty() { "open".into() } else { tests.join(", ") }
+            )
+            .expect("text");
+        }
+        text.push('\n');
+    }
+    let sum = format!(
+        "{rows} operations, {compared} of them beside PyTorch's samples ({} samples of {} of its entries); {} cells open",
+        evidence.samples.values().sum::<u64>(),
+        evidence.samples.len(),
+        open.len()
+    );
+    end(&mut text, &sum, &notes);
+    Page { text, open }
+}
+
+/// The sum, and the footnotes.
+fn end(text: &mut String, sum: &str, notes: &[String]) {
+    write!(text, "## Sum\n\n{sum}.\n\n## Footnotes\n\n").expect("text");
+    for (number, note) in notes.iter().enumerate() {
+        writeln!(text, "{}. {note}", number + 1).expect("text");
+    }
+}
+
+/// Operations that tables of formulas make: they have no function of their own in the sources, but records under their names.
+fn by_table(
+    text: &mut String,
+    evidence: &Evidence,
+    named: &BTreeSet<&str>,
+    rows: &mut u64,
+    compared: &mut u64,
+) {
+    let made: BTreeSet<&str> = evidence
+        .records
+        .iter()
+        .flat_map(|record| record.ops.iter().map(String::as_str))
+        .filter(|name| !named.contains(name))
+        .collect();
+    *text += "## made by tables of formulas, or inside of others\n\n";
+    *text += "| operation | 1st | 2nd | fwd | str | bcast | empty | f32 | no | PyTorch |\n";
+    *text += "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n";
+    for name in made {
+        *rows += 1;
+        let (proven, _) = evidence.of(name);
+        let cells: String =
+            PROPERTIES.iter().map(|p| if proven.contains(p) { " ✓ |" } else { " |" }).collect();
+        let samples = evidence.samples_of(name);
+        *compared += u64::from(samples > 0);
+        let samples = if samples > 0 { samples.to_string() } else { "–".to_string() };
+        writeln!(text, "| `{name}` |{cells} {samples} |").expect("text");
+    }
+    text.push('\n');
+}
+
+/// The number of a reason among the footnotes.
+fn footnote(notes: &mut Vec<String>, reason: &str) -> String {
+    let at = notes.iter().position(|note| note == reason).unwrap_or_else(|| {
+        notes.push(reason.to_string());
+        notes.len() - 1
+    });
+    (at + 1).to_string()
+}

@@ -131,6 +131,19 @@ pub(super) fn write(found: &Found, evidence: &Evidence) -> Page {
         text.push('\n');
     }
     by_table(&mut text, evidence, &named, &mut rows, &mut compared);
+    parts(&mut text, found, &mut open);
+    let sum = format!(
+        "{rows} operations, {compared} of them beside PyTorch's samples ({} samples of {} of its entries); {} cells open",
+        evidence.samples.values().sum::<u64>(),
+        evidence.samples.len(),
+        open.len()
+    );
+    end(&mut text, &sum, &notes);
+    Page { text, open }
+}
+
+/// Layers, losses and so on, with the tests in which they stand.
+fn parts(text: &mut String, found: &Found, open: &mut Vec<String>) {
     for (kind, list) in &found.parts {
         writeln!(text, "## {kind}\n\n| name | tests that name it |\n| --- | --- |").expect("text");
         for (name, tests) in list {
@@ -147,14 +160,6 @@ pub(super) fn write(found: &Found, evidence: &Evidence) -> Page {
         }
         text.push('\n');
     }
-    let sum = format!(
-        "{rows} operations, {compared} of them beside PyTorch's samples ({} samples of {} of its entries); {} cells open",
-        evidence.samples.values().sum::<u64>(),
-        evidence.samples.len(),
-        open.len()
-    );
-    end(&mut text, &sum, &notes);
-    Page { text, open }
 }
 
 /// The sum, and the footnotes.

@@ -275,10 +275,13 @@ impl AxisSet {
         let mut set = AxisSet(0);
         for &axis in list {
             let at = shape.axis(axis).ok_or_else(|| {
-                format!("axis {axis} is out of range for shape {shape} (rank {})", shape.rank())
+                format!(
+                    "axis {axis} is out of range for shape {shape} (rank {}); count from 0, or back from -1",
+                    shape.rank()
+                )
             })?;
             if set.contains(at) {
-                return Err(format!("axis {axis} is named twice for shape {shape}"));
+                return Err(format!("axis {axis} is named twice for shape {shape}; name each once"));
             }
             set.0 |= 1 << at;
         }

@@ -85,7 +85,7 @@ impl MultiHeadAttention {
     pub fn grouped(size: usize, heads: usize, kv_heads: usize, rng: &mut Rng) -> MultiHeadAttention {
         assert!(
             heads > 0 && size.is_multiple_of(heads),
-            "MultiHeadAttention: {heads} heads do not divide vectors of size {size}"
+            "MultiHeadAttention: {heads} heads do not divide vectors of size {size}; take a divisor"
         );
         assert!(
             kv_heads > 0 && heads.is_multiple_of(kv_heads),

@@ -181,7 +181,7 @@ macro_rules! transposed {
 fn assert_groups(name: &str, groups: usize, inputs: usize, outputs: usize) {
     assert!(
         groups > 0 && inputs.is_multiple_of(groups) && outputs.is_multiple_of(groups),
-        "{name}: {groups} groups do not divide {inputs} input channels and {outputs} output channels evenly"
+        "{name}: {groups} groups do not divide {inputs} input channels and {outputs} output channels evenly; take a divisor of both"
     );
 }
 

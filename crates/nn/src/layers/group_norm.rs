@@ -57,7 +57,7 @@ impl GroupNorm {
     pub fn new(groups: usize, channels: usize) -> GroupNorm {
         assert!(
             groups > 0 && channels.is_multiple_of(groups),
-            "GroupNorm: {groups} groups do not divide {channels} channels evenly"
+            "GroupNorm: {groups} groups do not divide {channels} channels evenly; take a divisor"
         );
         GroupNorm {
             weight: Some(Param::new(Tensor::ones([channels], DType::F32))),

@@ -61,7 +61,7 @@ impl CrossAttention {
     pub fn new(size: usize, memory: usize, heads: usize, rng: &mut Rng) -> CrossAttention {
         assert!(
             heads > 0 && size.is_multiple_of(heads),
-            "CrossAttention: {heads} heads do not divide vectors of size {size}"
+            "CrossAttention: {heads} heads do not divide vectors of size {size}; take a divisor"
         );
         CrossAttention {
             query: Linear::new(size, size, rng),

@@ -71,7 +71,7 @@ pub(crate) fn alike(name: &str, inputs: &[Spec]) -> Result<(), OpError> {
 pub(crate) fn axis(name: &str, axis: isize, shape: &Shape) -> Result<usize, OpError> {
     shape.axis(axis).ok_or_else(|| {
         OpError::new(format!(
-            "{name}: axis {axis} is out of range for shape {shape}, which has {} axes",
+            "{name}: axis {axis} is out of range for shape {shape}, which has {} axes; count from 0, or back from -1",
             shape.rank()
         ))
     })

@@ -42,7 +42,11 @@ impl Tensor {
             panic!("{e}");
         }
         let there = self.shape().axis(axis).is_some() || self.rank() == 0 && (axis == 0 || axis == -1);
-        assert!(there, "{name}: axis {axis} is out of range for shape {}", self.shape());
+        assert!(
+            there,
+            "{name}: axis {axis} is out of range for shape {}; count from 0, or back from -1",
+            self.shape()
+        );
         assert!(
             index.rank() <= 1 && (self.rank() > 0 || index.numel() == 1),
             "{name}: the index {} must be a list of parts along axis {axis} of {}",

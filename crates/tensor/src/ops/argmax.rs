@@ -36,7 +36,12 @@ impl Op for ArgReduction {
         let axis = check::axis(self.name(), self.axis, &x.shape)?;
         let shape = x.shape.without(axis);
         if x.shape.at(axis) == 0 && shape.numel() > 0 {
-            return Err(OpError::new(format!("{}: axis {} of {} is empty", self.name(), self.axis, x.shape)));
+            return Err(OpError::new(format!(
+                "{}: axis {} of {} is empty; give at least one element",
+                self.name(),
+                self.axis,
+                x.shape
+            )));
         }
         Ok(x.with_shape(shape).with_dtype(DType::I64))
     }

@@ -148,7 +148,7 @@ pub(super) fn assert_same_shape(name: &str, x: &Tensor, target: &Tensor) {
     if x.shape() == target.shape() {
         return;
     }
-    let hint = if x.numel() == target.numel() { "; reshape one of them" } else { "" };
+    let hint = if x.numel() == target.numel() { "; reshape one of them" } else { "; they do not broadcast" };
     panic!("{name}: input {} and target {} must have one shape{hint}", x.shape(), target.shape());
 }
 

@@ -35,7 +35,7 @@ fn check_mask(name: &str, x: &Tensor, mask: &Tensor) {
     );
     assert!(
         x.shape().broadcast(mask.shape()).is_some(),
-        "{name}: {} and the mask {} do not broadcast",
+        "{name}: {} and the mask {} do not broadcast; sizes must be equal or 1",
         x.shape(),
         mask.shape()
     );

@@ -48,7 +48,7 @@ impl Op for MatMul {
         }
         let lead = |s: &Spec| s.shape.front(s.shape.rank() - 2);
         let batch = lead(a).broadcast(&lead(b)).ok_or_else(|| {
-            OpError::new(format!("matmul: batches do not broadcast, {} x {}", a.shape, b.shape))
+            OpError::new(format!("matmul: batches do not broadcast, {} x {}; sizes in front of the last two must be equal or 1", a.shape, b.shape))
         })?;
         Ok(a.with_shape(batch.push(m).push(n)))
     }

@@ -249,7 +249,7 @@ impl Tensor {
         let places = super::indexing::numbers("put", &[index], &[self.numel()]);
         assert!(
             values.numel() == index.numel(),
-            "put: {} values {} for {} places {} of {}",
+            "put: {} values {} for {} places {} of {}; give one value a place",
             values.numel(),
             values.shape(),
             index.numel(),

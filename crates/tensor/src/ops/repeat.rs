@@ -103,7 +103,10 @@ impl Tensor {
     #[track_caller]
     pub fn repeat_interleave(&self, n: usize, axis: isize) -> Tensor {
         let Some(at) = self.shape().axis(axis) else {
-            panic!("repeat_interleave: axis {axis} is out of range for shape {}", self.shape())
+            panic!(
+                "repeat_interleave: axis {axis} is out of range for shape {}; count from 0, or back from -1",
+                self.shape()
+            )
         };
         let shape = self.shape();
         let outer: usize = shape.iter().take(at + 1).product();
@@ -133,7 +136,10 @@ impl Tensor {
     #[track_caller]
     pub fn repeat_interleave_each(&self, times: &Tensor, axis: isize) -> Tensor {
         let Some(at) = self.shape().axis(axis) else {
-            panic!("repeat_interleave_each: axis {axis} is out of range for shape {}", self.shape())
+            panic!(
+                "repeat_interleave_each: axis {axis} is out of range for shape {}; count from 0, or back from -1",
+                self.shape()
+            )
         };
         let size = self.shape().at(at);
         assert!(

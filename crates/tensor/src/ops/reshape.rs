@@ -187,7 +187,10 @@ impl Tensor {
         }
         let axis = |axis: isize| match self.shape().axis(axis) {
             Some(at) => at,
-            None => panic!("flatten: axis {axis} is out of range for shape {}", self.shape()),
+            None => panic!(
+                "flatten: axis {axis} is out of range for shape {}; count from 0, or back from -1",
+                self.shape()
+            ),
         };
         let (first, last) = (axis(first), axis(last));
         assert!(
@@ -220,7 +223,10 @@ impl Tensor {
     #[track_caller]
     pub fn unflatten(&self, axis: isize, sizes: impl Into<Ints>) -> Tensor {
         let Some(at) = self.shape().axis(axis) else {
-            panic!("unflatten: axis {axis} is out of range for shape {}", self.shape())
+            panic!(
+                "unflatten: axis {axis} is out of range for shape {}; count from 0, or back from -1",
+                self.shape()
+            )
         };
         let (sizes, size) = (sizes.into(), self.shape().at(at));
         let parts = whole("unflatten", &sizes, self.shape(), size);
@@ -257,7 +263,7 @@ impl Tensor {
         let at = if axis < 0 { axis + rank + 1 } else { axis };
         assert!(
             (0..=rank).contains(&at),
-            "unsqueeze: position {axis} is out of range for shape {}",
+            "unsqueeze: position {axis} is out of range for shape {}; count from 0, or back from -1",
             self.shape()
         );
         let mut sizes = self.shape().to_vec();
@@ -296,7 +302,11 @@ impl Tensor {
             },
         };
         if let Some(wrong) = (0..self.rank()).find(|&axis| set.contains(axis) && self.shape().at(axis) != 1) {
-            panic!("squeeze: axis {wrong} of {} has size {}, not 1", self.shape(), self.shape().at(wrong));
+            panic!(
+                "squeeze: axis {wrong} of {} has size {}, not 1; only axes of size 1 can go",
+                self.shape(),
+                self.shape().at(wrong)
+            );
         }
         self.reshape(set.reduce(self.shape(), false))
     }
@@ -346,6 +356,9 @@ mod tests {
             message(|| x.t().view([6])),
             "view: [3, 2] does not lie in memory as [6] would; .reshape([6]) copies it"
         );
-        assert_eq!(message(|| x.squeeze(0)), "squeeze: axis 0 of [2, 3] has size 2, not 1");
+        assert_eq!(
+            message(|| x.squeeze(0)),
+            "squeeze: axis 0 of [2, 3] has size 2, not 1; only axes of size 1 can go"
+        );
     }
 }

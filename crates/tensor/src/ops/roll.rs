@@ -31,7 +31,10 @@ impl Tensor {
         let mut y = self.clone();
         for (&shift, &axis) in shifts.iter().zip(axes.iter()) {
             let Some(at) = self.shape().axis(axis) else {
-                panic!("roll: axis {axis} is out of range for shape {}", self.shape())
+                panic!(
+                    "roll: axis {axis} is out of range for shape {}; count from 0, or back from -1",
+                    self.shape()
+                )
             };
             let size = self.shape().at(at);
             // The first element comes to this place.
@@ -85,7 +88,10 @@ impl Tensor {
         let [a, b] = axes;
         match (self.shape().axis(a), self.shape().axis(b)) {
             (Some(i), Some(j)) if i != j => {}
-            _ => panic!("rot90: axes {a} and {b} are not two axes of shape {}", self.shape()),
+            _ => panic!(
+                "rot90: axes {a} and {b} are not two axes of shape {}; name two that exist",
+                self.shape()
+            ),
         }
         match quarters.rem_euclid(4) {
             0 => self.clone(),

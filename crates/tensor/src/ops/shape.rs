@@ -169,7 +169,10 @@ impl Tensor {
     pub fn swapaxes(&self, a: isize, b: isize) -> Tensor {
         match (self.shape().axis(a), self.shape().axis(b)) {
             (Some(_), Some(_)) => self.transpose(a, b),
-            _ => panic!("swapaxes: axes {a} and {b} do not both exist in shape {}", self.shape()),
+            _ => panic!(
+                "swapaxes: axes {a} and {b} do not both exist in shape {}; count from 0, or back from -1",
+                self.shape()
+            ),
         }
     }
 
@@ -192,7 +195,10 @@ impl Tensor {
     #[track_caller]
     pub fn transpose(&self, a: isize, b: isize) -> Tensor {
         let (Some(i), Some(j)) = (self.shape().axis(a), self.shape().axis(b)) else {
-            panic!("transpose: axes {a} and {b} do not both exist in shape {}", self.shape())
+            panic!(
+                "transpose: axes {a} and {b} do not both exist in shape {}; count from 0, or back from -1",
+                self.shape()
+            )
         };
         let mut order: Vec<usize> = (0..self.rank()).collect();
         order.swap(i, j);

@@ -125,7 +125,10 @@ impl Tensor {
     pub fn slice(&self, axis: isize, span: impl Into<Span>) -> Tensor {
         let span = span.into();
         let Some(at) = self.shape().axis(axis) else {
-            panic!("slice: axis {axis} is out of range for shape {}", self.shape())
+            panic!(
+                "slice: axis {axis} is out of range for shape {}; count from 0, or back from -1",
+                self.shape()
+            )
         };
         let Some((start, size)) = span.on(self.shape().at(at)) else {
             panic!("slice: {span} along axis {axis} of {} never ends; the step must not be 0", self.shape())
@@ -153,7 +156,10 @@ impl Tensor {
     #[track_caller]
     pub fn select_at(&self, axis: isize, place: isize) -> Tensor {
         let Some(at) = self.shape().axis(axis) else {
-            panic!("select_at: axis {axis} is out of range for shape {}", self.shape())
+            panic!(
+                "select_at: axis {axis} is out of range for shape {}; count from 0, or back from -1",
+                self.shape()
+            )
         };
         let size = self.shape().at(at) as isize;
         assert!(

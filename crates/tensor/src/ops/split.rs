@@ -77,10 +77,17 @@ impl Tensor {
     #[track_caller]
     pub fn split(&self, size: usize, axis: isize) -> Vec<Tensor> {
         let Some(at) = self.shape().axis(axis) else {
-            panic!("split: axis {axis} is out of range for shape {}", self.shape())
+            panic!(
+                "split: axis {axis} is out of range for shape {}; count from 0, or back from -1",
+                self.shape()
+            )
         };
         let there = self.shape().at(at);
-        assert!(size > 0 || there == 0, "split: parts of size 0 never fill axis {axis} of {}", self.shape());
+        assert!(
+            size > 0 || there == 0,
+            "split: parts of size 0 never fill axis {axis} of {}; take at least 1",
+            self.shape()
+        );
         // Of nothing there is one part, as in PyTorch.
         let count = if there == 0 { 1 } else { there.div_ceil(size) };
         let sizes = (0..count).map(|i| size.min(there - (i * size).min(there))).collect();
@@ -129,9 +136,16 @@ impl Tensor {
     #[track_caller]
     pub fn chunk(&self, count: usize, axis: isize) -> Vec<Tensor> {
         let Some(at) = self.shape().axis(axis) else {
-            panic!("chunk: axis {axis} is out of range for shape {}", self.shape())
+            panic!(
+                "chunk: axis {axis} is out of range for shape {}; count from 0, or back from -1",
+                self.shape()
+            )
         };
-        assert!(count > 0, "chunk: 0 parts along axis {axis} of {} hold nothing", self.shape());
+        assert!(
+            count > 0,
+            "chunk: 0 parts along axis {axis} of {} hold nothing; take at least 1",
+            self.shape()
+        );
         let size = self.shape().at(at).div_ceil(count);
         match size {
             // An empty axis is parted into as many empty ones as were asked for.
@@ -160,7 +174,10 @@ impl Tensor {
     #[track_caller]
     pub fn unbind(&self, axis: isize) -> Vec<Tensor> {
         let Some(at) = self.shape().axis(axis) else {
-            panic!("unbind: axis {axis} is out of range for shape {}", self.shape())
+            panic!(
+                "unbind: axis {axis} is out of range for shape {}; count from 0, or back from -1",
+                self.shape()
+            )
         };
         let parts = self.split_sizes(&vec![1; self.shape().at(at)], axis);
         parts.iter().map(|part| part.reshape(self.shape().without(at))).collect()

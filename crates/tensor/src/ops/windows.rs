@@ -125,7 +125,10 @@ impl Tensor {
             return self.reshape([1]).unfold(0, size, step).squeeze(0);
         }
         let Some(at) = self.shape().axis(axis) else {
-            panic!("unfold: axis {axis} is out of range for shape {}", self.shape())
+            panic!(
+                "unfold: axis {axis} is out of range for shape {}; count from 0, or back from -1",
+                self.shape()
+            )
         };
         let there = self.shape().at(at);
         assert!(

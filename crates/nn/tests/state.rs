@@ -182,8 +182,8 @@ fn malformed_bytes_are_refused_by_name() {
         (with_header(&tensor("F32", "[2]", 4), &[0; 4]), "invalid shape, data type, or offset"),
         (with_header(&tensor("F32", "[1]", 4), &[0; 3]), "not fully covered"),
         (
-            with_header(&tensor("F16", "[2]", 4), &[0; 4]),
-            "the tensor `w` [2] of type F16 cannot be read: the types are",
+            with_header(&tensor("I16", "[2]", 4), &[0; 4]),
+            "the tensor `w` [2] of type I16 cannot be read: the types are",
         ),
         (with_header(&tensor("U8", "[1,1,1,1,1,1,1,1,1]", 1), &[0]), "a tensor has at most 8 axes"),
         (with_header(&tensor("U8", "[4294967296,0]", 0), &[]), "a size is at most 2^32 - 1"),

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The program, to be run in a folder of the test's own.
 struct Place(tempfile::TempDir);
@@ -224,14 +224,17 @@ fn a_killed_run_goes_on_to_the_same_bits() {
     place.write("small.toml", SMALL);
     let long = ["--set", "train.epochs=20", "--set", "train.checkpoint_every=2"];
     let whole = [&["train", "small.toml", "--set", "train.run_dir=whole"][..], &long].concat();
+    let start = Instant::now();
     place.said(&whole);
+    let length = start.elapsed();
     let mut started = [&["train", "small.toml", "--set", "train.run_dir=killed"][..], &long].concat();
     let mut kills = 0;
-    // Odd waits, so that the kills meet the run in many states; each goes on from the last checkpoint.
-    for wait in [150u64, 230, 90, 310, 170, 260, 120, 340, 200, 280] {
+    // Odd parts of the whole run's time, so that the kills meet the run in many states, on fast machines and slow ones; each run
+    // goes on from the last checkpoint, so the first four, which add up to less than the whole, come before the end.
+    for part in [0.3, 0.18, 0.25, 0.12, 0.2, 0.08, 0.15, 0.3, 0.1, 0.22] {
         let mut child =
             place.command(&started).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("a start");
-        std::thread::sleep(Duration::from_millis(wait));
+        std::thread::sleep(length.mul_f64(part));
         child.kill().expect("a kill");
         kills += usize::from(child.wait().expect("an end").code().is_none());
         if place.path("killed/checkpoint.safetensors").is_file() {

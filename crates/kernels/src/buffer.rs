@@ -116,16 +116,25 @@ impl Buffer {
 
 /// No memory: what stays behind when a buffer is moved out of a place.
 impl Default for Buffer {
+    #[inline]
     fn default() -> Buffer {
         Buffer { start: NonNull::<Unit>::dangling().cast(), len: 0, class: NO_CLASS }
     }
 }
 
 impl Drop for Buffer {
+    // Inlined, because what is dropped is mostly the nothing that stays behind.
+    #[inline]
     fn drop(&mut self) {
-        if self.class == NO_CLASS {
-            return;
+        if self.class != NO_CLASS {
+            self.give_back();
         }
+    }
+}
+
+impl Buffer {
+    /// Puts the block where it can be found again.
+    fn give_back(&self) {
         let (block, class) = (Block(self.start), self.class);
         // The lists of a thread that is ending are gone; its blocks go to the shared ones.
         let kept = LOCAL.try_with(|local| local.borrow_mut().push(block, class)).unwrap_or(false);

@@ -67,7 +67,13 @@ pub(crate) fn chunks<T: Send>(out: &mut [T], chunk: usize, f: &(dyn Fn(usize, &m
 }
 
 /// Runs `f` on consecutive ranges of `0..n`, in parallel when there are several.
+#[inline]
 pub(crate) fn ranges(n: usize, chunk: usize, f: &(dyn Fn(Range<usize>) + Sync)) {
+    if n <= chunk {
+        return if n > 0 {
+            f(0..n)
+        };
+    }
     threads::for_each(n.div_ceil(chunk), &|i| f(i * chunk..n.min((i + 1) * chunk)));
 }
 

@@ -138,9 +138,9 @@ functions! { f32;
     log2 = single::log2;
     /// The logarithm to base 10, to 0.51 ulp.
     log10 = single::log10;
-    /// The hyperbolic tangent, to 2.3 ulp.
+    /// The hyperbolic tangent, to 1.9 ulp.
     tanh = single::tanh;
-    /// The logistic function 1 / (1 + e^-x), to 2.2 ulp, in both tails too.
+    /// The logistic function 1 / (1 + e^-x), to 1.9 ulp, in both tails too.
     sigmoid = single::sigmoid;
     /// The error function 2/sqrt(pi) times the integral of e^(-t^2) from 0 to x, to 1.1 ulp.
     erf = single::erf;

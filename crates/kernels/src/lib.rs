@@ -21,6 +21,7 @@ pub mod float;
 pub mod gemm;
 pub mod isa;
 pub mod lane;
+pub mod mse_loss;
 pub mod norm;
 pub mod peak;
 pub mod pool2d;

@@ -105,8 +105,8 @@ pub fn dropout<T: Float>(seed: u64, stream: u64, offset: u64, p: f64, x: &[T], o
     let place = Place { seed, stream, offset };
     let scale = T::from_f64(1.0 / (1.0 - p));
     chunks(out, CHUNK, &|start, part| {
-        part.copy_from_slice(&x[start..start + part.len()]);
-        dropout_part::<T>(place.after::<f32>(start), threshold(p), scale, part);
+        let x = &x[start..start + part.len()];
+        dropout_into::<T>(place.after::<f32>(start), threshold(p), scale, x, part);
     });
 }
 
@@ -188,11 +188,12 @@ impl Place {
 /// The lower half of 64 bits.
 const LOW: u64 = 0xffff_ffff;
 
-/// One round of Philox on four words of 32 bits.
+/// One round of Philox on four words, the lower halves of 64 bits; what the upper halves hold means nothing, and the
+/// instruction that multiplies two of 32 bits does not look at it.
 #[inline(always)]
 fn round([x0, x1, x2, x3]: [u64; 4], [k0, k1]: [u64; 2]) -> [u64; 4] {
-    let (a, b) = (x0 * M0, x2 * M1);
-    [b >> 32 ^ x1 ^ k0, b & LOW, a >> 32 ^ x3 ^ k1, a & LOW]
+    let (a, b) = ((x0 & LOW) * M0, (x2 & LOW) * M1);
+    [b >> 32 ^ (x1 ^ k0), b, a >> 32 ^ (x3 ^ k1), a]
 }
 
 /// The smallest word that is kept when numbers are dropped with probability p below 1.
@@ -286,6 +287,16 @@ multiversion! {
                         }
                     }
                 }
+            }
+        }
+    }
+
+    /// Scales what is kept and clears what is dropped.
+    fn dropout_into[T: Float](place: Place, threshold: u32, scale: T, x: &[T], out: &mut [T]) {
+        for (batch, (x, out)) in x.chunks(WORDS).zip(out.chunks_mut(WORDS)).enumerate() {
+            let words = place.plus((batch * BATCH) as u64).words();
+            for ((y, &x), &w) in out.iter_mut().zip(x).zip(&words) {
+                *y = if w >= threshold { x * scale } else { T::ZERO };
             }
         }
     }

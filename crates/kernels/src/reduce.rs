@@ -9,7 +9,7 @@ mod sums;
 
 use crate::dispatch::{chunks, multiversion, rows_per_task};
 use crate::float::{Float, Pod};
-use sums::sum_blocks;
+pub(crate) use sums::sum_blocks;
 use sums::{LANES, SHORT, TILE, TINY, sum_one, sum_rows_part};
 pub(crate) use sums::{row_dot, row_sum};
 

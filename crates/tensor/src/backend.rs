@@ -14,7 +14,8 @@ use talweg_kernels::pool2d::Pool2d;
 use crate::dtype::DType;
 use crate::layout::Layout;
 use crate::ops::{
-    ArgReduce, AttentionKernel, Binary, Compare, CrossEntropyKernel, NormKernel, Reduce, Unary, Update,
+    ArgReduce, AttentionKernel, Binary, Compare, CrossEntropyKernel, NormKernel, Reduce, Reduction, Unary,
+    Update,
 };
 use crate::random::{Draw, Rng};
 use crate::shape::{AxisSet, Shape};
@@ -180,6 +181,10 @@ pub enum Kernel {
     BinaryCrossEntropyWithLogits,
     /// Its derivative by the logits: the same inputs.
     BinaryCrossEntropyWithLogitsSlope,
+    /// The squared error: inputs `x` and the target.
+    MseLoss(Reduction),
+    /// Its gradient by `x`, `factor dy (x - target)`: inputs `dy`, of one element or of all, `x` and the target.
+    MseLossGrad(f64),
     /// Layer normalisation of rows of a length: inputs `x`, factor and summand; outputs `y`, and mean and
     /// 1 / √(variance + eps) of each row.
     LayerNorm(usize, NormKernel),

@@ -1,5 +1,6 @@
 //! Capture and replay: a step's kernel calls, recorded once and then run again without building a graph.
 
+mod activate;
 mod agree;
 mod fuse;
 mod plan;

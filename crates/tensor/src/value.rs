@@ -81,6 +81,11 @@ impl Value {
         *self.shape() == spec.shape && self.0.dtype == spec.dtype && self.0.device == spec.device
     }
 
+    /// Whether shape, type and device are those of another value.
+    pub(crate) fn is_like(&self, other: &Value) -> bool {
+        self.shape() == other.shape() && self.0.dtype == other.0.dtype && self.0.device == other.0.device
+    }
+
     /// The memory, to be exchanged for other memory of the same size, if no other handle can see it and it is dense.
     pub(crate) fn storage_mut(&mut self) -> Option<&mut Storage> {
         self.unique().map(|out| out.storage)
@@ -135,7 +140,11 @@ impl Value {
 
     /// The array as an output, of numbers of its own: shared ones are copied first.
     fn owned(&mut self) -> Out<'_> {
-        if !self.is_unique() {
+        // Values have no weak handles, so that the count tells; asking for the array itself costs more.
+        let own = Arc::strong_count(&self.0) == 1
+            && matches!(self.0.bytes, Bytes::Own(_))
+            && self.0.layout.is_dense();
+        if !own {
             *self = Value::run(&Kernel::Copy, &[self], *self.shape(), self.dtype(), self.device());
         }
         self.unique().expect("shared values were copied above")

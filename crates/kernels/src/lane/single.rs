@@ -168,13 +168,21 @@ pub(super) fn tanh(x: f32) -> f32 {
     let (k, _, r) = reduce(at_most(2.0 * x.abs(), 20.0));
     let s = power_of_two(k);
     let t = s.mul_add(expm1_small(r), s - 1.0);
-    (t / (t + 2.0)).copysign(x)
+    let d = t + 2.0;
+    let q = t / d;
+    // What the rounding of the divisor changed, over the divisor: 1 / d = (1 - q) / 2. A large t changes nothing.
+    let lost = select(t < 1e6, t - (d - 2.0), 0.0);
+    (q * -lost).mul_add(q.mul_add(-0.5, 0.5), q).copysign(x)
 }
 
 #[inline(always)]
 pub(super) fn sigmoid(x: f32) -> f32 {
     let e = exp_inside(at_least(-x.abs(), -104.0));
-    select(x >= 0.0, 1.0, e) / (1.0 + e)
+    let d = 1.0 + e;
+    let q = select(x >= 0.0, 1.0, e) / d;
+    // What the rounding of the divisor changed, over the divisor: 1 / d = 1 - q left of 0, where it matters more.
+    let lost = e - (d - 1.0);
+    (q * -lost).mul_add(1.0 - q, q)
 }
 
 /// k and m with x = m 2^k and m from sqrt(1/2) to sqrt(2), for positive finite x, subnormals included.

@@ -7,34 +7,53 @@ use std::sync::Arc;
 
 use crate::autograd::LeafId;
 use crate::backend::{Device, Kernel};
-use crate::capture::fuse;
 use crate::capture::recorder::{Call, Of, Operand, RecordedGrad, Recording, Source};
+use crate::capture::replay::lends;
+use crate::capture::{activate, fuse};
+use crate::cpu::Bound;
 use crate::dtype::DType;
 use crate::layout::Layout;
 use crate::op::Spec;
 use crate::param::Held;
 use crate::shape::Shape;
+use crate::value::Value;
 
 /// A step as a flat list of kernel calls on numbered memory.
 pub(super) struct Program {
     pub(super) steps: Vec<Step>,
     /// The size of each slot in bytes, and where it is.
     pub(super) slots: Vec<(usize, Device)>,
-    pub(super) sources: Vec<Source>,
+    /// Parameters and buffers, and what they were when the step was recorded.
+    pub(super) held: Vec<HeldSource>,
+    /// Tensors from outside that stay the same, and how many of them are not made of their shape alone.
+    pub(super) fixed: Vec<Value>,
+    pub(super) constants: usize,
     /// Steps that draw random numbers, and from which place after the generator's at the start.
     pub(super) random: Vec<(usize, u64)>,
     pub(super) advance: u64,
     /// The slot and form of each tensor that the step hands out.
     pub(super) results: Vec<(u32, Spec)>,
+    /// Whether some result lends its memory to the run.
+    pub(super) any_lent: bool,
     pub(super) outputs: usize,
     /// The leaves with gradients, and whether they are rows.
     pub(super) gradients: Vec<(LeafId, bool)>,
     pub(super) writes: Vec<(Arc<Held>, (u32, Spec))>,
 }
 
+/// A parameter or buffer that the step reads.
+pub(super) struct HeldSource {
+    pub(super) held: Arc<Held>,
+    pub(super) trained: bool,
+    pub(super) spec: Spec,
+}
+
 /// One kernel call.
 pub(super) struct Step {
     pub(super) kernel: Kernel,
+    /// The same with everything decided that follows from shapes, where that exists, with the places of its inputs and
+    /// the slot of its output.
+    pub(super) bound: Option<(Bound, [Place; 3], u32)>,
     pub(super) device: Device,
     /// Whether the first output already holds the first input, which is then not among `inputs`.
     pub(super) over: bool,
@@ -51,7 +70,9 @@ pub(super) struct Read {
 #[derive(Clone, Copy)]
 pub(super) enum Place {
     Slot(u32),
-    Source(u32),
+    Input(u32),
+    Held(u32),
+    Fixed(u32),
 }
 
 pub(super) struct Write {
@@ -67,13 +88,19 @@ impl Program {
         let keep: Vec<u32> =
             results.iter().chain(writes.iter().map(|(_, kept)| kept)).map(|kept| kept.0).collect();
         remove_dead(&mut calls, made.len(), &keep);
+        activate::products(&mut calls, &made, &keep);
         fuse::chains(&mut calls, &made, &keep);
         let lives = Lives::of(&calls, made.len(), &keep);
         let over: Vec<bool> =
             calls.iter().enumerate().map(|(i, call)| lives.overwrites(i, call, &made)).collect();
         let (slot_of, slots) = place(&calls, &over, &made, &lives, &keep);
-        let steps: Vec<Step> =
-            calls.into_iter().zip(over).map(|(call, over)| Step::of(call, over, &made, &slot_of)).collect();
+        let constants = sources.iter().filter(|source| matches!(source, Source::Constant(_))).count();
+        let Sources { places, held, fixed } = Sources::of(sources);
+        let steps: Vec<Step> = calls
+            .into_iter()
+            .zip(over)
+            .map(|(call, over)| Step::of(call, over, &made, &slot_of, &places))
+            .collect();
         let mut random = Vec::new();
         for (i, step) in steps.iter().enumerate() {
             if let Some(place) = step.kernel.clone().random_place() {
@@ -84,9 +111,12 @@ impl Program {
         Program {
             steps,
             slots,
-            sources,
+            held,
+            fixed,
+            constants,
             random,
             advance,
+            any_lent: results.iter().any(|(_, spec)| lends(spec)),
             results: results.into_iter().map(at).collect(),
             outputs: outputs.len(),
             gradients: gradients
@@ -246,23 +276,57 @@ fn take(free: &mut Vec<u32>, slots: &mut Vec<(usize, Device)>, bytes: usize, dev
     slot
 }
 
+/// The sources by kind, and the place of each.
+struct Sources {
+    places: Vec<Place>,
+    held: Vec<HeldSource>,
+    fixed: Vec<Value>,
+}
+
+impl Sources {
+    fn of(sources: Vec<Source>) -> Sources {
+        let (mut places, mut all_held, mut fixed) = (Vec::new(), Vec::new(), Vec::new());
+        for source in sources {
+            places.push(match source {
+                Source::Input(i, _) => Place::Input(i as u32),
+                Source::Held { held, trained, spec } => {
+                    all_held.push(HeldSource { held, trained, spec });
+                    Place::Held(all_held.len() as u32 - 1)
+                }
+                Source::Constant(value) | Source::Fixed(value) => {
+                    fixed.push(value);
+                    Place::Fixed(fixed.len() as u32 - 1)
+                }
+            });
+        }
+        Sources { places, held: all_held, fixed }
+    }
+}
+
 impl Step {
-    fn of(call: Call, over: bool, specs: &[Spec], slot_of: &[u32]) -> Step {
+    fn of(call: Call, over: bool, specs: &[Spec], slot_of: &[u32], places: &[Place]) -> Step {
         let place = |of: Of| match of {
             Of::Made(value) => Place::Slot(slot_of[value as usize]),
-            Of::Source(source) => Place::Source(source),
+            Of::Source(source) => places[source as usize],
         };
         let read = |x: Operand| Read { place: place(x.of), layout: x.layout, dtype: x.dtype };
         let write = |value: u32| {
             let Spec { shape, dtype, .. } = specs[value as usize];
             Write { slot: slot_of[value as usize], shape, dtype }
         };
-        Step {
-            kernel: call.kernel,
-            device: specs[call.outputs.start as usize].device,
-            over,
-            inputs: call.inputs.into_iter().skip(over as usize).map(read).collect(),
-            outputs: call.outputs.map(write).collect(),
-        }
+        let device = specs[call.outputs.start as usize].device;
+        let inputs: Vec<Read> = call.inputs.into_iter().skip(over as usize).map(read).collect();
+        let outputs: Vec<Write> = call.outputs.map(write).collect();
+        let bound = match &outputs[..] {
+            [out] if device == Device::cpu() => {
+                let forms: Vec<_> = inputs.iter().map(|x| (&x.layout, x.dtype)).collect();
+                let mut places = [Place::Slot(0); 3];
+                places.iter_mut().zip(&inputs).for_each(|(place, x)| *place = x.place);
+                let bound = Bound::of(&call.kernel, over, &forms, (&out.shape, out.dtype));
+                bound.map(|bound| (bound, places, out.slot))
+            }
+            _ => None,
+        };
+        Step { kernel: call.kernel, bound, device, over, inputs, outputs }
     }
 }

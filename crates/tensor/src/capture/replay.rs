@@ -5,8 +5,9 @@ use std::mem;
 use crate::autograd::LeafId;
 use crate::backend::{Out, Storage, View};
 use crate::capture::Results;
-use crate::capture::plan::{Place, Program, Read, Step, Write};
-use crate::capture::recorder::{Source, copied};
+use crate::capture::plan::{HeldSource, Place, Program, Read, Step, Write};
+use crate::capture::recorder::copied;
+use crate::op::Spec;
 use crate::random::Rng;
 use crate::tensor::Tensor;
 use crate::value::Value;
@@ -15,16 +16,28 @@ use crate::value::Value;
 pub(super) struct Plan {
     program: Program,
     slots: Vec<Storage>,
-    /// The sources' values during a run.
-    sources: Vec<Value>,
+    /// The values of parameters and buffers during a run.
+    held: Vec<Value>,
     /// Whether the slots have their memory: not before the first run, and not after a kernel has panicked.
     whole: bool,
 }
 
+/// What the kernels of a run read.
+struct Memory<'a> {
+    slots: &'a mut [Storage],
+    inputs: &'a [&'a Tensor],
+    held: &'a [Value],
+    fixed: &'a [Value],
+}
+
+/// Results of up to so many bytes are computed in memory of the plan, which then changes places with that of the
+/// result. Larger ones lend their memory to the run, so that there is only one of each.
+const LEAST_LENT: usize = 64 << 10;
+
 impl Plan {
     pub(super) fn new(program: Program) -> Plan {
-        let sources = Vec::with_capacity(program.sources.len());
-        Plan { program, slots: Vec::new(), sources, whole: false }
+        let held = Vec::with_capacity(program.held.len());
+        Plan { program, slots: Vec::new(), held, whole: false }
     }
 
     /// The number of kernel calls.
@@ -39,7 +52,7 @@ impl Plan {
 
     /// How many tensors from outside are taken for constants.
     pub(super) fn constants(&self) -> usize {
-        self.program.sources.iter().filter(|source| matches!(source, Source::Constant(_))).count()
+        self.program.constants
     }
 
     /// The leaves that it gives gradients of.
@@ -55,15 +68,15 @@ impl Plan {
 
     /// Runs the step, unless a parameter has another form now or was frozen or unfrozen: then nothing is done.
     pub(super) fn run(&mut self, inputs: &[&Tensor], rng: &mut Rng, results: &mut Results) -> bool {
-        if !self.read_sources(inputs) {
-            self.sources.clear();
+        if !self.read_held() {
+            self.held.clear();
             return false;
         }
         if !mem::replace(&mut self.whole, false) {
             self.slots = self.program.memory();
             *results = Results::default();
         }
-        let (program, slots) = (&mut self.program, &mut self.slots);
+        let Plan { program, slots, held, .. } = self;
         program.lend(results, slots);
         for &(step, offset) in &program.random {
             if let Some(place) = program.steps[step].kernel.random_place() {
@@ -71,35 +84,29 @@ impl Plan {
                 *place.offset = rng.offset.wrapping_add(offset);
             }
         }
-        program.steps.iter().for_each(|step| step.run(slots, &self.sources));
+        let mut memory = Memory { slots, inputs, held, fixed: &program.fixed };
+        program.steps.iter().for_each(|step| step.run(&mut memory));
         rng.offset = rng.offset.wrapping_add(program.advance);
-        results.each(|k, x| mem::swap(memory(x), &mut slots[program.results[k].0 as usize]));
-        self.sources.clear();
+        program.hand_out(results, slots);
+        self.held.clear();
         self.write_buffers();
         self.whole = true;
         true
     }
 
-    /// Takes hold of inputs, parameters and constants.
-    fn read_sources(&mut self, inputs: &[&Tensor]) -> bool {
-        self.sources.clear();
-        for source in &self.program.sources {
-            let value = match source {
-                Source::Input(i, _) => inputs[*i].value().clone(),
-                Source::Constant(value) | Source::Fixed(value) => value.clone(),
-                Source::Held { held, trained, spec } => {
-                    let mut tensor = held.lock();
-                    let value = tensor.value_mut();
-                    if held.is_trainable() != *trained || !value.is(spec) {
-                        return false;
-                    }
-                    if !value.layout().is_dense() {
-                        *value = copied(value);
-                    }
-                    value.clone()
-                }
-            };
-            self.sources.push(value);
+    /// Takes hold of parameters and buffers.
+    fn read_held(&mut self) -> bool {
+        self.held.clear();
+        for HeldSource { held, trained, spec } in &self.program.held {
+            let mut tensor = held.lock();
+            let value = tensor.value_mut();
+            if held.is_trainable() != *trained || !value.is(spec) {
+                return false;
+            }
+            if !value.layout().is_dense() {
+                *value = copied(value);
+            }
+            self.held.push(value.clone());
         }
         true
     }
@@ -122,82 +129,118 @@ fn memory(x: &mut Tensor) -> &mut Storage {
     x.value_mut().storage_mut().expect("results and buffers have memory of their own")
 }
 
+/// The memory of a result, if nobody else sees it and it has the form that the program gives it.
+fn own<'a>(x: &'a mut Tensor, spec: &Spec) -> Option<&'a mut Storage> {
+    if x.is_tracked() || !x.value().is(spec) {
+        return None;
+    }
+    x.value_mut().storage_mut()
+}
+
+/// Whether a result of this form lends its memory.
+pub(super) fn lends(spec: &Spec) -> bool {
+    bytes(spec) >= LEAST_LENT
+}
+
+fn bytes(spec: &Spec) -> usize {
+    spec.shape.numel() * spec.dtype.size()
+}
+
 impl Program {
-    /// Memory for all slots but those of results, whose memory comes from the results and goes back to them.
+    /// Memory for all slots but those of large results, whose memory comes from the results and goes back to them.
     fn memory(&self) -> Vec<Storage> {
         let mut slots: Vec<Storage> = self.slots.iter().map(|_| Storage::default()).collect();
+        let lent = |i: usize| self.results.iter().any(|(slot, spec)| *slot as usize == i && lends(spec));
         for (i, (bytes, device)) in self.slots.iter().enumerate() {
-            if self.results.iter().all(|(slot, _)| *slot as usize != i) {
+            if !lent(i) {
                 slots[i] = device.backend().alloc(*bytes);
             }
         }
         slots
     }
 
-    /// Puts the results' memory into their slots. A result that somebody else sees keeps its numbers: what takes its
-    /// place has new memory.
+    /// Puts the memory of large results into their slots. A result that somebody else sees keeps its numbers: what takes
+    /// its place has new memory.
     fn lend(&self, results: &mut Results, slots: &mut [Storage]) {
         if !results.fits(self.outputs, &self.gradients) {
             results.reset(self.outputs, &self.gradients);
         }
+        if !self.any_lent {
+            return;
+        }
+        results.each(|k, x| {
+            let (slot, spec) = &self.results[k];
+            if lends(spec) {
+                let slot = &mut slots[*slot as usize];
+                match own(x, spec) {
+                    Some(own) => mem::swap(own, slot),
+                    None => *slot = spec.device.backend().alloc(bytes(spec)),
+                }
+            }
+        });
+    }
+
+    /// Puts what was computed into the results.
+    fn hand_out(&self, results: &mut Results, slots: &mut [Storage]) {
         results.each(|k, x| {
             let (slot, spec) = &self.results[k];
             let slot = &mut slots[*slot as usize];
-            if !x.is_tracked()
-                && x.value().is(spec)
-                && let Some(own) = x.value_mut().storage_mut()
-            {
+            if let Some(own) = own(x, spec) {
                 return mem::swap(own, slot);
             }
-            *x = Tensor::from_parts(Value::fresh(spec.shape, spec.dtype, spec.device), None);
-            mem::swap(memory(x), slot);
+            let next =
+                if lends(spec) { Storage::default() } else { spec.device.backend().alloc(bytes(spec)) };
+            let value = Value::new(mem::replace(slot, next), spec.shape, spec.dtype, spec.device);
+            *x = Tensor::from_parts(value, None);
         });
     }
 }
 
 impl Step {
-    fn run(&self, slots: &mut [Storage], sources: &[Value]) {
+    #[inline]
+    fn run(&self, memory: &mut Memory<'_>) {
+        if let Some((bound, places, to)) = &self.bound {
+            let mut out = mem::take(&mut memory.slots[*to as usize]);
+            bound.run(|i| places[i].storage(memory), &mut out);
+            memory.slots[*to as usize] = out;
+            return;
+        }
         match &self.outputs[..] {
-            [to] => {
-                let mut memory = mem::take(&mut slots[to.slot as usize]);
-                let out = Out { storage: &mut memory, shape: to.shape, dtype: to.dtype };
-                self.read_and_call(&mut [out], slots, sources);
-                slots[to.slot as usize] = memory;
-            }
-            [a, b] => self.run_into([a, b], slots, sources),
-            [a, b, c] => self.run_into([a, b, c], slots, sources),
-            [a, b, c, d] => self.run_into([a, b, c, d], slots, sources),
+            [a] => self.run_into([a], memory),
+            [a, b] => self.run_into([a, b], memory),
+            [a, b, c] => self.run_into([a, b, c], memory),
+            [a, b, c, d] => self.run_into([a, b, c, d], memory),
             more => unreachable!("no kernel has {} outputs", more.len()),
         }
     }
 
-    fn run_into<const N: usize>(&self, to: [&Write; N], slots: &mut [Storage], sources: &[Value]) {
-        let mut memory = to.map(|to| mem::take(&mut slots[to.slot as usize]));
-        let mut places = memory.iter_mut();
+    fn run_into<const N: usize>(&self, to: [&Write; N], memory: &mut Memory<'_>) {
+        let mut taken = to.map(|to| mem::take(&mut memory.slots[to.slot as usize]));
+        let mut places = taken.iter_mut();
         let mut outs = to.map(|to| Out {
             storage: places.next().expect("one for each output"),
             shape: to.shape,
             dtype: to.dtype,
         });
-        self.read_and_call(&mut outs, slots, sources);
-        for (to, memory) in to.iter().zip(memory) {
-            slots[to.slot as usize] = memory;
+        self.read_and_call(&mut outs, memory);
+        for (to, taken) in to.iter().zip(taken) {
+            memory.slots[to.slot as usize] = taken;
         }
     }
 
     #[inline(always)]
-    fn read_and_call(&self, outs: &mut [Out<'_>], slots: &[Storage], sources: &[Value]) {
+    fn read_and_call(&self, outs: &mut [Out<'_>], m: &Memory<'_>) {
         match &self.inputs[..] {
             [] => self.call(&[], outs),
-            [a] => self.call(&[a.view(slots, sources)], outs),
-            [a, b] => self.call(&[a.view(slots, sources), b.view(slots, sources)], outs),
-            [a, b, c] => {
-                self.call(&[a.view(slots, sources), b.view(slots, sources), c.view(slots, sources)], outs)
-            }
-            [a, b, c, d] => self.call(&[a, b, c, d].map(|x| x.view(slots, sources)), outs),
-            [a, b, c, d, e] => self.call(&[a, b, c, d, e].map(|x| x.view(slots, sources)), outs),
-            [a, b, c, d, e, f] => self.call(&[a, b, c, d, e, f].map(|x| x.view(slots, sources)), outs),
-            more => self.call(&more.iter().map(|x| x.view(slots, sources)).collect::<Vec<_>>(), outs),
+            [a] => self.call(&[a.view(m)], outs),
+            [a, b] => self.call(&[a.view(m), b.view(m)], outs),
+            [a, b, c] => self.call(&[a, b, c].map(|x| x.view(m)), outs),
+            [a, b, c, d] => self.call(&[a, b, c, d].map(|x| x.view(m)), outs),
+            [a, b, c, d, e] => self.call(&[a, b, c, d, e].map(|x| x.view(m)), outs),
+            [a, b, c, d, e, f] => self.call(&[a, b, c, d, e, f].map(|x| x.view(m)), outs),
+            [a, b, c, d, e, f, g] => self.call(&[a, b, c, d, e, f, g].map(|x| x.view(m)), outs),
+            [a, b, c, d, e, f, g, h] => self.call(&[a, b, c, d, e, f, g, h].map(|x| x.view(m)), outs),
+            more => self.call(&more.iter().map(|x| x.view(m)).collect::<Vec<_>>(), outs),
         }
     }
 
@@ -211,12 +254,20 @@ impl Step {
     }
 }
 
+impl Place {
+    #[inline(always)]
+    fn storage<'a>(&self, memory: &'a Memory<'_>) -> &'a Storage {
+        match *self {
+            Place::Slot(slot) => &memory.slots[slot as usize],
+            Place::Input(i) => memory.inputs[i as usize].value().storage(),
+            Place::Held(i) => memory.held[i as usize].storage(),
+            Place::Fixed(i) => memory.fixed[i as usize].storage(),
+        }
+    }
+}
+
 impl Read {
-    fn view<'a>(&'a self, slots: &'a [Storage], sources: &'a [Value]) -> View<'a> {
-        let storage = match self.place {
-            Place::Slot(slot) => &slots[slot as usize],
-            Place::Source(source) => sources[source as usize].storage(),
-        };
-        View { storage, layout: &self.layout, dtype: self.dtype }
+    fn view<'a>(&'a self, memory: &'a Memory<'_>) -> View<'a> {
+        View { storage: self.place.storage(memory), layout: &self.layout, dtype: self.dtype }
     }
 }

@@ -63,6 +63,6 @@ pub(super) fn losses(x: &View<'_>, target: &View<'_>, out: &mut Out<'_>) {
     float!(out.dtype, T => zip::<Loss, T>(&dense(x), &dense(target), out_slice(out)));
 }
 
-pub(super) fn slopes(x: &View<'_>, target: &View<'_>, out: &mut Out<'_>) {
-    float!(out.dtype, T => zip::<Slope, T>(&dense(x), &dense(target), out_slice(out)));
+pub(super) fn slopes(inputs: &[View<'_>], out: &mut Out<'_>) {
+    float!(out.dtype, T => zip::<Slope, T>(&dense(&inputs[0]), &dense(&inputs[1]), out_slice(out)));
 }

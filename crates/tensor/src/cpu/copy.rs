@@ -25,6 +25,19 @@ fn gather_into<T: Pod>(x: &View<'_>, out: &mut [T]) {
     }
 }
 
+/// The only element of a view, whatever its type.
+pub(crate) fn number(x: &View<'_>) -> f64 {
+    let (memory, at) = (super::host(x.storage), x.layout.offset());
+    match x.dtype {
+        DType::F32 => memory.as_slice::<f32>()[at] as f64,
+        DType::F64 => memory.as_slice::<f64>()[at],
+        DType::Bf16 => memory.as_slice::<Bf16>()[at].to_f32() as f64,
+        DType::F16 => memory.as_slice::<F16>()[at].to_f32() as f64,
+        DType::I64 => memory.as_slice::<i64>()[at] as f64,
+        DType::U8 | DType::Bool => memory.as_slice::<u8>()[at] as f64,
+    }
+}
+
 /// Copies with conversion to the output's type.
 pub(super) fn convert(x: &View<'_>, out: &mut Out<'_>) {
     if x.dtype == out.dtype {

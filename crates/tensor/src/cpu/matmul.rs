@@ -49,10 +49,11 @@ impl<'a, T: Pod> Matrices<'a, T> {
 
 /// The distance between neighbours in the batch, if it is the same for all.
 fn batch_step(x: &View<'_>) -> Option<usize> {
-    let (shape, strides) = (x.layout.shape(), x.layout.strides());
+    let shape = x.layout.shape();
     if shape.rank() == 2 {
         return Some(0);
     }
+    let strides = x.layout.strides();
     let batch: Vec<(usize, isize)> =
         (0..shape.rank() - 2).map(|a| (shape.at(a), strides[a])).filter(|&(size, _)| size != 1).collect();
     let even = batch.windows(2).all(|w| w[0].1 == w[1].0 as isize * w[1].1);

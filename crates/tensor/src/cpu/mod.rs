@@ -2,6 +2,7 @@
 
 mod attention;
 mod binary_cross_entropy;
+mod bound;
 mod chain;
 mod conv2d;
 mod copy;
@@ -10,6 +11,7 @@ mod dropout;
 mod elementwise;
 mod index;
 mod matmul;
+mod mse_loss;
 mod norm;
 mod pool2d;
 mod recurrent;
@@ -18,7 +20,9 @@ mod rms_norm;
 mod softmax;
 mod update;
 
+pub(crate) use bound::Bound;
 pub use conv2d::{convolution, set_convolution};
+pub(crate) use copy::number;
 
 use talweg_kernels::{Buffer, Pod};
 
@@ -136,9 +140,9 @@ impl Backend for Cpu {
             Kernel::CrossEntropy(s) => cross_entropy::cross_entropy(s, inputs, outputs),
             Kernel::CrossEntropyGrad(s) => cross_entropy::cross_entropy_grad(s, inputs, out),
             Kernel::BinaryCrossEntropyWithLogits => binary_cross_entropy::losses(&inputs[0], &inputs[1], out),
-            Kernel::BinaryCrossEntropyWithLogitsSlope => {
-                binary_cross_entropy::slopes(&inputs[0], &inputs[1], out)
-            }
+            Kernel::BinaryCrossEntropyWithLogitsSlope => binary_cross_entropy::slopes(inputs, out),
+            Kernel::MseLoss(f) => mse_loss::mse_loss(*f, &inputs[0], &inputs[1], out),
+            Kernel::MseLossGrad(factor) => mse_loss::mse_loss_grad(*factor, inputs, out),
             Kernel::LayerNorm(n, s) => norm::layer_norm(*n, s, inputs, outputs),
             Kernel::LayerNormGrad(n, s) => norm::layer_norm_grad(*n, s, inputs, outputs),
             Kernel::BatchNorm(s) => norm::batch_norm(s, inputs, outputs),

@@ -6,10 +6,10 @@ use super::{Dense, dense, float, out_slice};
 use crate::backend::{Out, View};
 use crate::dtype::DType;
 use crate::ops::{ArgReduce, Reduce};
-use crate::shape::AxisSet;
+use crate::shape::{AxisSet, Shape};
 
 pub(super) fn reduce(f: Reduce, axes: AxisSet, x: &View<'_>, out: &mut Out<'_>) {
-    let form = Form::of(axes, x);
+    let form = Form::of(axes, x.layout.shape());
     let moved = form.order.as_ref().map(|order| x.layout.permute(order));
     let x = View { layout: moved.as_ref().unwrap_or(x.layout), ..*x };
     let [outer, n, inner] = form.sizes;
@@ -29,15 +29,14 @@ pub(super) fn reduce(f: Reduce, axes: AxisSet, x: &View<'_>, out: &mut Out<'_>) 
 }
 
 /// How a set of axes becomes one axis in the middle.
-struct Form {
+pub(super) struct Form {
     /// Axes in a new order, if the reduced ones are not neighbours.
-    order: Option<Vec<usize>>,
-    sizes: [usize; 3],
+    pub(super) order: Option<Vec<usize>>,
+    pub(super) sizes: [usize; 3],
 }
 
 impl Form {
-    fn of(axes: AxisSet, x: &View<'_>) -> Form {
-        let shape = x.layout.shape();
+    pub(super) fn of(axes: AxisSet, shape: &Shape) -> Form {
         let size = |keep: &dyn Fn(usize) -> bool| -> usize {
             (0..shape.rank()).filter(|&axis| keep(axis)).map(|axis| shape.at(axis)).product()
         };

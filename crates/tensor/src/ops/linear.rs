@@ -5,7 +5,9 @@ use talweg_kernels::gemm::{Activation, Precision};
 use crate::autograd::Grad;
 use crate::backend::Kernel;
 use crate::op::{Op, OpError, Saved, Spec, apply, check};
+use crate::ops::Reduce;
 use crate::precision::{precision, with_precision};
+use crate::shape::AxisSet;
 use crate::tensor::Tensor;
 
 #[derive(Debug)]
@@ -54,7 +56,10 @@ impl Op for Linear {
             };
             let dx = needs[0].then(|| product(&dy, w, x).into());
             let dw = needs[1].then(|| product(&dy.with_layout(dy.layout().permute(&[1, 0])), x, w).into());
-            let db = needs.get(2).map(|&needed| needed.then_some(dy.into()));
+            let db = needs.get(2).map(|&needed| {
+                let sum = Kernel::Reduce(Reduce::Sum, AxisSet::where_true(2, |axis| axis == 0));
+                needed.then(|| Tensor::run(&sum, &[&dy], &dy.spec().with_shape(*saved.shape(2))).into())
+            });
             return [Some(dx), Some(dw), db].into_iter().flatten().collect();
         }
         let rows = |x: &Tensor| {

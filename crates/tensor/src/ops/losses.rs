@@ -13,12 +13,9 @@ pub use imbalance::{DiceOptions, FocalOptions, SigmoidFocalOptions};
 pub use likelihood::{GaussianNllOptions, KlDivOptions, PoissonNllOptions};
 pub use margin::{CosineEmbeddingOptions, MultiMarginOptions, TripletMarginOptions};
 
-use crate::autograd::Grad;
-use crate::backend::Kernel;
-use crate::op::{Op, OpError, Saved, Spec, apply, check};
+use crate::op::check;
+use crate::op::OpError;
 use crate::ops::cross_entropy::{check_target, check_weight, kept, no_such_class};
-use crate::ops::{Binary, Reduce, Unary};
-use crate::shape::AxisSet;
 use crate::tensor::Tensor;
 
 /// What becomes of the losses of the elements or rows of a batch.
@@ -90,57 +87,6 @@ pub struct NllLossOptions {
     pub reduction: Reduction,
 }
 
-/// The squared error, as one operation: on small networks each operation costs more than its arithmetic.
-#[derive(Debug)]
-struct SquaredError(Reduction);
-
-impl SquaredError {
-    /// The derivative of the loss by each squared difference.
-    fn share(&self, elements: usize) -> f64 {
-        if self.0 == Reduction::Mean { 1.0 / elements as f64 } else { 1.0 }
-    }
-}
-
-impl Op for SquaredError {
-    fn name(&self) -> &'static str {
-        "mse_loss"
-    }
-
-    fn infer(&self, inputs: &[Spec]) -> Result<Spec, OpError> {
-        check::float("mse_loss", &inputs[0])?;
-        check::alike("mse_loss", inputs)?;
-        Ok(if self.0 == Reduction::None { inputs[0] } else { inputs[0].with_shape([]) })
-    }
-
-    fn forward(&self, inputs: &[&Tensor], out: &Spec, saved: &mut Saved) -> Tensor {
-        saved.keep_input(0, inputs[0]);
-        saved.keep_input(1, inputs[1]);
-        let spec = inputs[0].spec();
-        let difference = Tensor::run(&Kernel::Binary(Binary::Sub), inputs, &spec);
-        saved.keep(&difference);
-        let squares = Tensor::run(&Kernel::Unary(Unary::Square), &[&difference], &spec);
-        let kind = match self.0 {
-            Reduction::Mean => Reduce::Mean,
-            Reduction::Sum => Reduce::Sum,
-            Reduction::None => return squares,
-        };
-        Tensor::run(&Kernel::Reduce(kind, AxisSet::all(spec.shape.rank())), &[&squares], out)
-    }
-
-    fn vjp(&self, saved: &Saved, dy: Tensor, needs: &[bool]) -> Vec<Option<Grad>> {
-        let (x, target, difference) = (saved.input(0), saved.input(1), saved.value(0));
-        let factor = 2.0 * self.share(x.numel());
-        let dx = if dy.is_tracked() || x.is_tracked() || target.is_tracked() {
-            (x - target) * (dy * factor)
-        } else {
-            let dy = dy.run_over(&Kernel::Affine(factor, 0.0), &[]);
-            Tensor::run(&Kernel::Binary(Binary::Mul), &[difference, &dy], &x.spec())
-        };
-        let dtarget = needs[1].then(|| (-&dx).into());
-        vec![needs[0].then(|| dx.into()), dtarget]
-    }
-}
-
 /// Losses compare numbers one by one: predictions `[n, 1]` beside targets `[n]` would broadcast to `[n, n]`.
 #[track_caller]
 pub(super) fn assert_same_shape(name: &str, x: &Tensor, target: &Tensor) {
@@ -165,30 +111,6 @@ fn assert_fits(check: Result<(), OpError>) {
 }
 
 impl Tensor {
-    /// The squared error, `loss = (x − target)²` for each element.
-    ///
-    /// # Shapes
-    /// Input and target of one shape, to `[]`, or to that shape without reduction.
-    ///
-    /// # Gradient
-    /// `dx = 2 dy (x − target)`, for a mean over the number of elements; `dtarget = −dx`.
-    ///
-    /// # Panics
-    /// When the shapes differ (they do not broadcast), or the inputs are not floating-point of one type.
-    ///
-    /// # Examples
-    /// ```
-    /// # use talweg_tensor::{Reduction, Tensor};
-    /// let (x, target) = (Tensor::from_slice(&[1.0f32, 2.0], [2]), Tensor::from_slice(&[3.0f32, 1.0], [2]));
-    /// assert_eq!(x.mse_loss(&target, Reduction::Mean).item(), 2.5);
-    /// assert_eq!(x.mse_loss(&target, Reduction::None).to_vec::<f32>(), [4.0, 1.0]);
-    /// ```
-    #[track_caller]
-    pub fn mse_loss(&self, target: &Tensor, reduction: Reduction) -> Tensor {
-        assert_same_shape("mse_loss", self, target);
-        apply(SquaredError(reduction), &[self, target])
-    }
-
     /// The negative log-likelihood of class numbers, `loss = −w[target] x[target]` for each row of log-probabilities,
     /// as [`Tensor::log_softmax`] gives them; [`Tensor::cross_entropy`] does both at once. The mean divides by
     /// `Σ w[target]`.
@@ -250,8 +172,6 @@ mod tests {
     }
 
     crate::cases! {
-        mse_loss: |x| x[0].mse_loss(x[1], Reduction::Mean); shapes [[2, 3], [2, 3]] [[], []]  refuses [[2, 1], [2]];
-        mse_loss_sum: |x| x[0].mse_loss(x[1], Reduction::Sum); shapes [[2, 3], [2, 3]] [[0], [0]];
         nll_loss: |x| x[0].nll_loss(&target(), &options(Reduction::Mean)); shapes [[4, 3]]  refuses [[4, 4]] [[3, 3]] [[4]];
         nll_loss_of_positions: |x| x[0].nll_loss(&target().reshape([2, 2]), &options(Reduction::None)); shapes [[2, 3, 2]];
     }
@@ -275,13 +195,5 @@ mod tests {
     #[should_panic(expected = "nll_loss: the target in row 0 is class 2, but there are 2 classes, 0 to 1")]
     fn a_class_that_does_not_exist() {
         Tensor::ones([4, 2], DType::F32).nll_loss(&target(), &NllLossOptions::default());
-    }
-
-    #[test]
-    #[should_panic(
-        expected = "mse_loss: input [2, 1] and target [2] must have one shape; reshape one of them"
-    )]
-    fn a_column_beside_a_row() {
-        Tensor::ones([2, 1], DType::F32).mse_loss(&Tensor::ones([2], DType::F32), Reduction::Mean);
     }
 }

@@ -34,6 +34,7 @@ mod losses;
 mod masked;
 mod matmul;
 mod moments;
+mod mse_loss;
 mod norm;
 mod operators;
 mod order;

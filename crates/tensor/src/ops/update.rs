@@ -78,13 +78,12 @@ impl Tensor {
             step.states(),
             state.len()
         );
-        let spec = self.spec();
         for other in std::iter::once(gradient).chain(state.iter()) {
             assert!(
-                other.spec() == spec,
+                other.value().is_like(self.value()),
                 "update: gradient and state must be {} {} as the parameter, got {} {}",
-                spec.dtype,
-                spec.shape,
+                self.dtype(),
+                self.shape(),
                 other.dtype(),
                 other.shape()
             );

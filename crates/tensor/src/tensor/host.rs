@@ -1,11 +1,13 @@
 //! Tensors made from numbers on the host, and numbers taken from tensors.
 
-use talweg_kernels::{Bf16, Buffer, F16};
+use talweg_kernels::Buffer;
 
 use super::Tensor;
-use crate::backend::{Device, Kernel};
+use crate::backend::{Device, Kernel, Storage, View};
 use crate::capture;
+use crate::cpu;
 use crate::dtype::{DType, Element};
+use crate::layout::Layout;
 use crate::op::Spec;
 use crate::shape::Shape;
 use crate::value::Value;
@@ -161,14 +163,14 @@ impl Tensor {
             self.numel(),
             self.shape()
         );
-        let buffer = self.download("item");
-        match self.dtype() {
-            DType::F32 => buffer.as_slice::<f32>()[0] as f64,
-            DType::F64 => buffer.as_slice::<f64>()[0],
-            DType::Bf16 => buffer.as_slice::<Bf16>()[0].to_f32() as f64,
-            DType::F16 => buffer.as_slice::<F16>()[0].to_f32() as f64,
-            DType::I64 => buffer.as_slice::<i64>()[0] as f64,
-            DType::U8 | DType::Bool => buffer.as_slice::<u8>()[0] as f64,
+        if self.device() == Device::cpu() {
+            if capture::is_on() {
+                capture::looked("item", &self.value);
+            }
+            return cpu::number(&self.value.view());
         }
+        let host = Storage::Host(self.download("item"));
+        let layout = Layout::dense(*self.shape());
+        cpu::number(&View { storage: &host, layout: &layout, dtype: self.dtype() })
     }
 }

@@ -13,8 +13,8 @@ pub use imbalance::{DiceOptions, FocalOptions, SigmoidFocalOptions};
 pub use likelihood::{GaussianNllOptions, KlDivOptions, PoissonNllOptions};
 pub use margin::{CosineEmbeddingOptions, MultiMarginOptions, TripletMarginOptions};
 
-use crate::op::check;
 use crate::op::OpError;
+use crate::op::check;
 use crate::ops::cross_entropy::{check_target, check_weight, kept, no_such_class};
 use crate::tensor::Tensor;
 

@@ -16,7 +16,6 @@ use crate::dtype::DType;
 use crate::op::Spec;
 use crate::random::Rng;
 use crate::tensor::Tensor;
-
 use plan::Program;
 use recorder::Recording;
 pub(crate) use recorder::{Mark, always_the_same, drawn, is_on, log, looked, read, refuse, uploaded, write};

@@ -25,8 +25,8 @@ fn model(rng: &mut Rng) -> Sequential {
     ]
 }
 
-/// Page faults of the quietest of four rounds of 8 steps, after 8 more. The values of a step take some 10 MB: without a
-/// pool they would be thousands of pages at each step.
+/// Page faults of the quietest of four rounds of 8 steps, after 8 more. The values of a step take some 5 MB: without a
+/// pool they would be a thousand pages at each step.
 ///
 /// On a busy machine a worker thread may get its first work late, and then touches its own memory for the first time;
 /// what a step needs again and again shows in every round.
@@ -48,8 +48,8 @@ fn check(name: &str, mut step: impl FnMut()) {
 #[test]
 fn a_warm_step_takes_no_page_faults() {
     let rng = &mut Rng::seed(1);
-    let x = rng.normal([32, 1, 28, 28], 0.0, 1.0, DType::F32);
-    let y = Tensor::from_slice(&(0..32).map(|i| i % 10).collect::<Vec<i64>>(), [32]);
+    let x = rng.normal([16, 1, 28, 28], 0.0, 1.0, DType::F32);
+    let y = Tensor::from_slice(&(0..16).map(|i| i % 10).collect::<Vec<i64>>(), [16]);
     let net = model(rng);
     let mut optimizer = Optimizer::new(AdamW::default(), 1e-3, net.params());
     check("eager", || {

@@ -19,9 +19,15 @@ const PROPERTIES: [&str; 8] =
 /// The tests that leave records: package, and the arguments that choose them.
 const TESTS: &[(&str, &[&str])] = &[("talweg-tensor", &["--lib"]), ("talweg", &["--test", "samples"])];
 
+/// What holds for the case that was run, and not for every operation that it calls: which of its inputs are empty, of different
+/// shapes or refused.
+const OF_THE_CASE: [&str; 3] = ["broadcast", "empty", "refusals"];
+
 /// What one case proved.
 struct Record {
     case: String,
+    /// The stem of the file where the case stands.
+    family: String,
     ops: BTreeSet<String>,
     proven: BTreeSet<String>,
     reasons: BTreeMap<String, String>,
@@ -33,6 +39,8 @@ struct Evidence {
     records: Vec<Record>,
     /// Samples of PyTorch that passed, by PyTorch's name.
     samples: BTreeMap<String, u64>,
+    /// Every operation: those of the sources, and those that records name.
+    names: BTreeSet<String>,
 }
 
 /// Runs the tests, or reads the records in `from`; prints the table and writes the page. With unexplained cells it is an error.
@@ -42,8 +50,10 @@ pub(crate) fn run(from: Option<&str>) -> Result<(), String> {
         Some(from) => PathBuf::from(from),
         None => record(&root)?,
     };
-    let evidence = read(&folder)?;
+    let mut evidence = read(&folder)?;
     let found = sources::read(&root)?;
+    let of_records = evidence.records.iter().flat_map(|record| record.ops.iter().cloned());
+    evidence.names = found.operations.iter().map(|o| o.name.clone()).chain(of_records).collect();
     let page = page::write(&found, &evidence);
     let path = root.join("docs/operations.md");
     std::fs::write(&path, &page.text).map_err(|error| format!("{}: {error}", path.display()))?;
@@ -112,6 +122,11 @@ fn case(value: &Value) -> Record {
     let reasons = value["reasons"].as_object().into_iter().flatten();
     Record {
         case: value["case"].as_str().unwrap_or_default().to_string(),
+        family: value["file"]
+            .as_str()
+            .and_then(|f| Path::new(f).file_stem()?.to_str())
+            .unwrap_or_default()
+            .to_string(),
         ops: list("ops"),
         proven: list("proven"),
         reasons: reasons.filter_map(|(k, v)| v.as_str().map(|v| (k.clone(), v.to_string()))).collect(),
@@ -124,15 +139,30 @@ impl Evidence {
         let mut proven = BTreeSet::new();
         let mut reasons = BTreeMap::new();
         for record in &self.records {
-            let about = record.case == name || record.case.starts_with(&format!("{name}_"));
+            let about = self.is_about(record, name);
             if about || record.ops.contains(name) {
-                proven.extend(record.proven.iter().map(String::as_str));
-                if about {
-                    reasons.extend(record.reasons.iter().map(|(k, v)| (k.as_str(), v.as_str())));
-                }
+                let holds = record.proven.iter().map(String::as_str);
+                proven.extend(holds.filter(|property| about || !OF_THE_CASE.contains(property)));
+            }
+            if about {
+                reasons.extend(record.reasons.iter().map(|(k, v)| (k.as_str(), v.as_str())));
             }
         }
         (proven, reasons)
+    }
+
+    /// Whether a case is an operation's own: the operation is the longest one whose name begins the case's, so that a case
+    /// `scatter_add_none` says nothing of `scatter`.
+    fn is_about(&self, record: &Record, name: &str) -> bool {
+        let begins = |name: &str| {
+            record.case.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
+        };
+        begins(name) && !self.names.iter().any(|other| other.len() > name.len() && begins(other))
+    }
+
+    /// The file of an operation's own cases; `None` when it has none.
+    fn family_of(&self, name: &str) -> Option<&str> {
+        self.records.iter().find(|record| self.is_about(record, name)).map(|record| record.family.as_str())
     }
 
     /// How many of PyTorch's samples of an operation passed.

@@ -246,6 +246,25 @@ mod tests {
         assert!((schedule.at(100) - 0.1).abs() < 1e-12 && (schedule.at(500) - 0.1).abs() < 1e-12);
     }
 
+    /// PyTorch's OneCycleLR(optimizer, 1.0, total_steps=20, pct_start=0.25, div_factor=10, final_div_factor=50).
+    #[test]
+    fn one_cycle_with_other_proportions() {
+        let schedule =
+            Schedule::one_cycle_with(1.0, OneCycle { rise: 0.25, start: 10.0, end: 50.0 }).over(20, 5);
+        let want = [(0, 0.1), (2, 0.55), (4, 1.0), (9, 0.7505), (15, 0.16710382742692992), (19, 0.002)];
+        for (step, lr) in want {
+            assert!((schedule.at(step) - lr).abs() < 1e-14, "step {step}: {} and {lr}", schedule.at(step));
+        }
+    }
+
+    #[test]
+    fn a_function_is_a_schedule_without_a_length() {
+        let schedule = Schedule::from_fn(|step| 1.0 / (1.0 + step as f64));
+        let late = schedule.clone().warmup(2).over(10, 5);
+        assert_eq!([0, 1, 3].map(|step| schedule.at(step)), [1.0, 0.5, 0.25]);
+        assert_eq!([2, 4].map(|step| late.at(step)), [2, 4].map(|step| schedule.clone().warmup(2).at(step)));
+    }
+
     #[test]
     fn chains_nest() {
         let schedule =

@@ -22,6 +22,8 @@ that ran: **1st** and **2nd** derivatives against finite differences in f64, **f
 from every memory layout, **bcast** inputs of different shapes, **empty** inputs without elements, **f32** values and gradients beside
 f64, **no** refusals that name operation and shapes. The last column counts PyTorch's own samples that give PyTorch's numbers,
 outputs and gradients ([tests/golden/samples](../tests/golden/samples)). A number is a footnote with the reason for an empty cell.
+A mark under **bcast**, **empty** or **no** comes from a case of the operation's own. For creation, layers, losses, optimizers and
+schedules no proofs are recorded: their tables say only which tests name them.
 
 ";
 
@@ -31,8 +33,14 @@ fn general(operation: &Operation, property: &str) -> Option<&'static str> {
         return Some("it has no gradient, so no case can run it; its own tests compare values");
     }
     match property {
-        "refusals" if ANY_SHAPE.contains(&operation.family.as_str()) => {
-            Some("it takes every shape; only an element type can be wrong")
+        "broadcast" | "empty" | "refusals" if operation.family == INSIDE => {
+            Some("it cannot be called alone, and what its callers take and refuse is theirs")
+        }
+        "refusals"
+            if ANY_SHAPE.contains(&operation.family.as_str())
+                || TAKE_ANY.contains(&operation.name.as_str()) =>
+        {
+            Some("it takes every shape; only an element type or an option can be wrong")
         }
         "broadcast"
             if NO_BROADCAST.contains(&operation.name.as_str()) || operation.family.starts_with("losses/") =>
@@ -50,8 +58,17 @@ fn general(operation: &Operation, property: &str) -> Option<&'static str> {
     }
 }
 
+/// The family of operations without a case of their own.
+const INSIDE: &str = "inside of others";
+
+/// Operations of other families that take one tensor of any shape.
+const TAKE_ANY: [&str; 4] = ["alpha_dropout", "dropout", "roll_all", "tile"];
+
 /// Operations of several inputs that do not broadcast.
-const NO_BROADCAST: [&str; 12] = [
+const NO_BROADCAST: [&str; 15] = [
+    "conv2d_input_grad",
+    "conv2d_weight_grad",
+    "linear_scan",
     "bmm",
     "dot",
     "outer",
@@ -91,55 +108,74 @@ const STATISTICS: [&str; 20] = [
 ];
 
 /// Families whose operations take one tensor of any shape.
-const ANY_SHAPE: [&str; 5] = ["activation", "binary", "clamp", "classify", "special"];
+const ANY_SHAPE: [&str; 6] = ["activation", "binary", "clamp", "classify", "special", "unary"];
 
 pub(super) fn write(found: &Found, evidence: &Evidence) -> Page {
-    let mut text = HEAD.to_string();
-    let (mut open, mut notes): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
+    let mut page = Table { text: HEAD.to_string(), ..Table::default() };
     let mut families: BTreeMap<&str, Vec<&Operation>> = BTreeMap::new();
     for operation in &found.operations {
         families.entry(&operation.family).or_default().push(operation);
     }
     let named: BTreeSet<&str> = found.operations.iter().map(|o| o.name.as_str()).collect();
-    let (mut rows, mut compared) = (0, 0);
     for (family, operations) in families {
-        writeln!(text, "## {family}\n").expect("text");
-        text += "| operation | 1st | 2nd | fwd | str | bcast | empty | f32 | no | PyTorch | |\n";
-        text += "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n";
+        writeln!(page.text, "## {family}\n").expect("text");
+        page.head();
         for operation in operations {
-            rows += 1;
-            let (proven, reasons) = evidence.of(&operation.name);
-            let mut cells = String::new();
-            for property in PROPERTIES {
-                let reason = reasons.get(property).copied().or_else(|| general(operation, property));
-                let cell = match (proven.contains(property), reason) {
-                    (true, _) => "✓".to_string(),
-                    (false, Some(reason)) => footnote(&mut notes, reason),
-                    (false, None) => {
-                        open.push(format!("{} {property}", operation.name));
-                        "open".to_string()
-                    }
-                };
-                write!(cells, " {cell} |").expect("text");
-            }
-            let samples = evidence.samples_of(&operation.name);
-            compared += u64::from(samples > 0);
-            let samples = if samples > 0 { samples.to_string() } else { "–".to_string() };
-            let about = operation.about.replace('|', "\\|");
-            writeln!(text, "| `{}` |{cells} {samples} | {about} |", operation.name).expect("text");
+            page.row(evidence, operation);
         }
-        text.push('\n');
+        page.text.push('\n');
     }
-    by_table(&mut text, evidence, &named, &mut rows, &mut compared);
+    by_table(&mut page, evidence, &named);
+    let Table { mut text, mut open, notes, rows, compared } = page;
     parts(&mut text, found, &mut open);
     let sum = format!(
-        "{rows} operations, {compared} of them beside PyTorch's samples ({} samples of {} of its entries); {} cells open",
+        "{rows} operations, {compared} of them beside PyTorch's samples ({} samples of {} of its entries); {} cells not proven",
         evidence.samples.values().sum::<u64>(),
         evidence.samples.len(),
         open.len()
     );
     end(&mut text, &sum, &notes);
     Page { text, open }
+}
+
+/// The page while its rows are written.
+#[derive(Default)]
+struct Table {
+    text: String,
+    open: Vec<String>,
+    notes: Vec<String>,
+    rows: u64,
+    compared: u64,
+}
+
+impl Table {
+    fn head(&mut self) {
+        self.text += "| operation | 1st | 2nd | fwd | str | bcast | empty | f32 | no | PyTorch | |\n";
+        self.text += "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n";
+    }
+
+    fn row(&mut self, evidence: &Evidence, operation: &Operation) {
+        self.rows += 1;
+        let (proven, reasons) = evidence.of(&operation.name);
+        let mut cells = String::new();
+        for property in PROPERTIES {
+            let reason = reasons.get(property).copied().or_else(|| general(operation, property));
+            let cell = match (proven.contains(property), reason) {
+                (true, _) => "✓".to_string(),
+                (false, Some(reason)) => footnote(&mut self.notes, reason),
+                (false, None) => {
+                    self.open.push(format!("{} {property}", operation.name));
+                    "not proven".to_string()
+                }
+            };
+            write!(cells, " {cell} |").expect("text");
+        }
+        let samples = evidence.samples_of(&operation.name);
+        self.compared += u64::from(samples > 0);
+        let samples = if samples > 0 { samples.to_string() } else { "–".to_string() };
+        let about = operation.about.replace('|', "\\|");
+        writeln!(self.text, "| `{}` |{cells} {samples} | {about} |", operation.name).expect("text");
+    }
 }
 
 /// Layers, losses and so on, with the tests in which they stand.
@@ -154,7 +190,7 @@ fn parts(text: &mut String, found: &Found, open: &mut Vec<String>) {
             writeln!(
                 text,
                 "| `{name}` | {} |",
-                if tests.is_empty() { "open".into() } else { tests.join(", ") }
+                if tests.is_empty() { "not proven".into() } else { tests.join(", ") }
             )
             .expect("text");
         }
@@ -171,33 +207,23 @@ fn end(text: &mut String, sum: &str, notes: &[String]) {
 }
 
 /// Operations that tables of formulas make: they have no function of their own in the sources, but records under their names.
-fn by_table(
-    text: &mut String,
-    evidence: &Evidence,
-    named: &BTreeSet<&str>,
-    rows: &mut u64,
-    compared: &mut u64,
-) {
-    let made: BTreeSet<&str> = evidence
-        .records
-        .iter()
-        .flat_map(|record| record.ops.iter().map(String::as_str))
-        .filter(|name| !named.contains(name))
-        .collect();
-    *text += "## made by tables of formulas, or inside of others\n\n";
-    *text += "| operation | 1st | 2nd | fwd | str | bcast | empty | f32 | no | PyTorch |\n";
-    *text += "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n";
-    for name in made {
-        *rows += 1;
-        let (proven, _) = evidence.of(name);
-        let cells: String =
-            PROPERTIES.iter().map(|p| if proven.contains(p) { " ✓ |" } else { " |" }).collect();
-        let samples = evidence.samples_of(name);
-        *compared += u64::from(samples > 0);
-        let samples = if samples > 0 { samples.to_string() } else { "–".to_string() };
-        writeln!(text, "| `{name}` |{cells} {samples} |").expect("text");
+fn by_table(page: &mut Table, evidence: &Evidence, named: &BTreeSet<&str>) {
+    page.text += "## made by tables of formulas, or inside of others\n\n";
+    page.head();
+    let made = evidence.names.iter().filter(|name| !named.contains(name.as_str()));
+    // An operation that a test made for itself is none of the library's.
+    for name in made.filter(|name| evidence.family_of(name) != Some("tests")) {
+        page.row(
+            evidence,
+            &Operation {
+                family: evidence.family_of(name).unwrap_or(INSIDE).to_string(),
+                name: name.clone(),
+                about: String::new(),
+                no_gradient: false,
+            },
+        );
     }
-    text.push('\n');
+    page.text.push('\n');
 }
 
 /// The number of a reason among the footnotes.

@@ -56,18 +56,70 @@ pub(super) fn read(root: &Path) -> Result<Found, String> {
         let list = exported(&file.text)
             .into_iter()
             .map(|name| {
-                let names = |f: &&crate::tidy::File| {
-                    tests.iter().any(|t| f.path.starts_with(t))
-                        && f.path.contains("test")
-                        && has_word(&f.text, &name)
-                };
-                let found = tree.files.iter().filter(names).map(|f| f.path.clone()).collect();
+                let found = naming(&tree, tests, &name);
                 (name, found)
             })
             .collect();
         parts.insert(*kind, list);
     }
+    for (kind, ty, folder, tests) in MAKERS {
+        let mut list: Vec<(String, Vec<String>)> = Vec::new();
+        for (file, rust) in tree.rust() {
+            if !file.path.starts_with(folder) || file.path.starts_with("crates/tensor/src/ops/") {
+                continue;
+            }
+            for item in &rust.ast.items {
+                let syn::Item::Impl(block) = item else { continue };
+                if block.trait_.is_none() {
+                    let made = block.items.iter().filter_map(|item| maker(item, &block.self_ty, ty));
+                    list.extend(made.map(|name| (name.clone(), naming(&tree, tests, &name))));
+                }
+            }
+        }
+        list.sort();
+        parts.insert(*kind, list);
+    }
     Ok(Found { operations, parts })
+}
+
+/// Functions that make something without an input that could have a gradient: the kind, what they make, where they stand, and
+/// which tests must name each of them.
+const MAKERS: &[(&str, &str, &str, &[&str])] = &[
+    ("Creation and random numbers", "Tensor", "crates/tensor/src/", CREATION),
+    ("Schedules", "Schedule", "crates/optim/src/", &["crates/optim/src/", "crates/talweg/tests/golden/"]),
+];
+
+/// Where creation is tested, and not only used.
+const CREATION: &[&str] = &[
+    "crates/talweg/tests/custom/op.rs",
+    "crates/talweg/tests/samples/operations/",
+    "crates/tensor/src/random",
+    "crates/tensor/src/tensor",
+    "crates/tensor/tests/",
+];
+
+/// The name of a public function that returns `ty`: of `ty` or of the generator of random numbers, and for tensors none of a
+/// tensor's own methods.
+fn maker(item: &syn::ImplItem, owner: &syn::Type, ty: &str) -> Option<String> {
+    let syn::ImplItem::Fn(function) = item else { return None };
+    let is =
+        |found: &syn::Type, name: &str| matches!(found, syn::Type::Path(path) if path.path.is_ident(name));
+    let syn::ReturnType::Type(_, output) = &function.sig.output else { return None };
+    let of_a_tensor = is(owner, "Tensor") && function.sig.receiver().is_some();
+    let public = matches!(function.vis, syn::Visibility::Public(_));
+    let makes = is(output, ty) && (is(owner, ty) || is(owner, "Rng"));
+    (public && makes && !of_a_tensor).then(|| function.sig.ident.to_string())
+}
+
+/// The files whose tests name something: files of tests, and files with tests at their end.
+fn naming(tree: &Tree, tests: &[&str], name: &str) -> Vec<String> {
+    let names = |f: &&crate::tidy::File| {
+        let whole = f.path.contains("test");
+        let text =
+            if whole { Some(f.text.as_str()) } else { f.text.split_once("#[cfg(test)]").map(|(_, end)| end) };
+        tests.iter().any(|t| f.path.starts_with(t)) && text.is_some_and(|text| has_word(text, name))
+    };
+    tree.files.iter().filter(names).map(|f| f.path.clone()).collect()
 }
 
 fn is_tensor(ty: &syn::Type) -> bool {

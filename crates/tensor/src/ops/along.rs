@@ -327,7 +327,7 @@ mod tests {
         index_reduce: |x| x[0].index_reduce(1, &twice(), x[1], ScatterReduce::Mean, true); shapes [[0, 3], [0, 3]] [[2, 3], [2, 3]]
             refuses [[2, 3], [2, 2]];
         take_along_axis: |x| x[0].take_along_axis(&Tensor::from_slice(&[2i64, 0], [1, 2]), 1);
-            shapes [[3, 3]] [[1, 4]]  refuses [[3]] [[]];
+            shapes [[3, 3]] [[1, 4]] [[0, 3]]  refuses [[3]] [[]];
         select_scatter: |x| x[0].select_scatter(x[1], 1, -1); shapes [[0, 2], [0]] [[2, 3], [2]] [[1, 1], [1]]  refuses [[2, 3], [3]];
         slice_scatter: |x| x[0].slice_scatter(x[1], 0, Span::from(..).step(2)); shapes [[3, 0], [2, 0]] [[3, 2], [2, 2]] [[1], [1]]
             refuses [[3], [3]];

@@ -225,6 +225,9 @@ mod tests {
             shapes [[2, 3], [2, 3], [3]] on 0.1..0.9  refuses [[3], [3], [2, 3]] [[3], [3], [2]];
         binary_cross_entropy_with_logits: |x| x[0].binary_cross_entropy_with_logits(x[1], &logits_options());
             shapes [[2, 3], [2, 3]] [[], []]  refuses [[2, 1], [2]];
+        binary_cross_entropy_with_logits_none: |x| x[0].binary_cross_entropy_with_logits(
+                x[1], &BinaryCrossEntropyWithLogitsOptions { reduction: Reduction::Sum, ..Default::default() });
+            shapes [[2, 3], [2, 3]] [[0], [0]]  refuses [[0], [2]];
         binary_cross_entropy_with_logits_weighted: |x| x[0].binary_cross_entropy_with_logits(
                 x[1], &BinaryCrossEntropyWithLogitsOptions {
                     weight: Some(x[2].clone()), pos_weight: Some(x[3].clone()), reduction: Reduction::None });

@@ -60,6 +60,9 @@ impl Tensor {
 
 #[cfg(test)]
 mod tests {
+    use std::panic::Location;
+
+    use crate::testing::{Proof, Property};
     use crate::{DType, Tensor};
 
     #[test]
@@ -69,6 +72,25 @@ mod tests {
         assert_eq!(loss.dtype(), DType::F64);
         assert_eq!(loss.backward().wrt(&x).to_vec::<f32>(), [3.0, 5.0]);
         assert!(!x.cast(DType::I64).is_tracked());
+    }
+
+    #[test]
+    fn a_tensor_without_elements_is_cast_to_every_type() {
+        let types = [DType::F32, DType::F64, DType::Bf16, DType::F16, DType::I64, DType::U8, DType::Bool];
+        for (from, to) in types.iter().flat_map(|from| types.map(|to| (*from, to))) {
+            let y = Tensor::zeros([2, 0], from).cast(to);
+            assert_eq!((y.dtype(), y.shape().to_vec()), (to, vec![2, 0]), "{from} to {to}");
+        }
+        let x = Tensor::zeros([2, 0], DType::F32).requires_grad();
+        let dx = x.cast(DType::F64).square().sum(..).backward().wrt(&x);
+        assert_eq!((dx.dtype(), dx.shape().to_vec()), (DType::F32, vec![2, 0]));
+
+        let mut proof = Proof::new("cast", Location::caller());
+        proof.ops.insert("cast");
+        proof.proven.insert(Property::Empty);
+        proof.reasons.insert(Property::Broadcast, "it has one input".into());
+        proof.reasons.insert(Property::Refusals, "it takes every shape and every type".into());
+        proof.record();
     }
 
     #[test]

@@ -245,9 +245,9 @@ mod tests {
             shapes [[2, 4, 5, 4], [2, 2, 3, 2]]  refuses [[1, 4, 5, 4], [3, 2, 3, 2]] [[1, 2, 5, 4], [2, 2, 3, 2]];
         conv2d_pointwise: |x| x[0].conv2d(x[1], None, &PLAIN); shapes [[2, 3, 2, 3], [2, 3, 1, 1]];
         conv2d_input_grad: |x| apply(Conv2dInputGrad { options: UNEVEN, size: [4, 3] }, x);
-            shapes [[2, 2, 2, 5], [2, 1, 3, 2]]  refuses [[2, 2, 2, 4], [2, 1, 3, 2]] [[2, 2], [2, 1, 3, 2]];
+            shapes [[2, 2, 2, 5], [2, 1, 3, 2]] [[0, 2, 2, 5], [2, 1, 3, 2]]  refuses [[2, 2, 2, 4], [2, 1, 3, 2]] [[2, 2], [2, 1, 3, 2]];
         conv2d_weight_grad: |x| apply(Conv2dWeightGrad { options: UNEVEN, kernel: [3, 2] }, x);
-            shapes [[2, 2, 4, 3], [2, 2, 2, 5]]  refuses [[2, 2, 4, 3], [2, 2, 2, 4]] [[2, 2, 4, 3], [2, 2]];
+            shapes [[2, 2, 4, 3], [2, 2, 2, 5]] [[0, 2, 4, 3], [0, 2, 2, 5]]  refuses [[2, 2, 4, 3], [2, 2, 2, 4]] [[2, 2, 4, 3], [2, 2]];
     }
 
     /// The definition, in loops.

@@ -315,7 +315,7 @@ mod tests {
     }
 
     crate::cases! {
-        embedding: |x| x[0].embedding(&index(&[2, 0, 2], &[3])); shapes [[3, 2]];
+        embedding: |x| x[0].embedding(&index(&[2, 0, 2], &[3])); shapes [[3, 2]] [[3, 0]]  refuses [[]];
         embedding_with: |x| x[0].embedding_with(&index(&[2, 0, 2], &[3, 1]), &EmbeddingOptions::default());
             shapes [[3, 2]] [[3, 0]]  refuses [[]];
         embedding_bag: |x| bag(x[0], BagMode::Mean, None); shapes [[3, 2]] [[3, 1]]  refuses [[3]] [[3, 2, 1]];

@@ -284,17 +284,18 @@ impl Tensor {
 
 #[cfg(test)]
 mod tests {
-    use crate::{Grad, Tensor};
+    use crate::{DType, Grad, Tensor};
 
     fn index(numbers: &[i64], shape: &[usize]) -> Tensor {
         Tensor::from_slice(numbers, shape)
     }
 
     crate::cases! {
-        index_rows: |x| x[0].index_rows(&index(&[2, 0, 2, 1], &[2, 2])); shapes [[3, 2]] [[3]] [[4, 1, 2]]  refuses [[]];
+        index_rows: |x| x[0].index_rows(&index(&[2, 0, 2, 1], &[2, 2])); shapes [[3, 2]] [[3]] [[4, 1, 2]] [[3, 0]]  refuses [[]];
         scatter_rows: |x| x[0].scatter_rows(&index(&[2, 0, 2], &[3]), 4); shapes [[3, 0]] [[3, 2]] [[3]]  refuses [[2, 2]] [[]];
         gather: |x| x[0].gather(1, &index(&[2, 0, 0, 1], &[2, 2])); shapes [[2, 3]] [[2, 4]] [[3, 3]]  refuses [[1, 3]] [[2]];
         gather_from_a_number: |x| x[0].gather(0, &index(&[0, 0], &[2])); shapes [[]] [[1]];
+        gather_none: |x| x[0].gather(0, &Tensor::zeros([0, 2], DType::I64)); shapes [[3, 2]] [[0, 2]]  refuses [[3]];
         gather_rows: |x| x[0].gather(0, &index(&[1, 0, 1], &[1, 3])); shapes [[2, 3]];
     }
 

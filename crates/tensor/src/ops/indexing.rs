@@ -394,7 +394,7 @@ mod tests {
         index_behind: |x| x[0].index((.., &numbers(&[1, 0], &[2, 1]), &pair())); shapes [[2, 2, 3]] [[1, 2, 2, 2]];
         index_mask: |x| x[0].index((Ellipsis, &mask())); shapes [[2, 2]] [[3, 2, 2]]  refuses [[2, 3]] [[2]];
         index_put: |x| x[0].index_put((&numbers(&[2, 0], &[2]), 1..), x[1], false);
-            shapes [[3, 3], [2, 2]] [[3, 2], [1]] [[3, 3], [1, 1, 2]]  refuses [[3, 3], [3]] [[2, 2], [1]];
+            shapes [[3, 3], [2, 2]] [[3, 2], [1]] [[3, 3], [1, 1, 2]] [[3, 1], [2, 0]]  refuses [[3, 3], [3]] [[2, 2], [1]];
         index_put_accumulate: |x| x[0].index_put(&pair(), x[1], true); shapes [[2, 3], [3, 1]] [[2], []];
     }
 

@@ -175,7 +175,7 @@ mod tests {
         masked_fill: |x| x[0].masked_fill(&mask(), 0.5); shapes [[2, 3]] [[1]] [[0, 3]] [[2, 1]]  refuses [[2]];
         masked_select: |x| x[0].masked_select(&mask()); shapes [[2, 3]] [[2, 1]] [[0, 3]]  refuses [[2]];
         masked_scatter: |x| x[0].masked_scatter(&mask(), x[1]); shapes [[2, 3], [4]] [[3], [2, 2]] [[2, 1], [5]]
-            refuses [[2], [2]] [[3], [0]];
+            [[0, 3], [2]] [[0, 3], [0]]  refuses [[2], [2]] [[3], [0]];
     }
 
     #[test]

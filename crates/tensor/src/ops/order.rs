@@ -378,8 +378,8 @@ mod tests {
         kthvalue: |x| x[0].kthvalue(2, 0).values; shapes [[3, 2]] [[2]] [[2, 0]]  refuses [[]] [[1]];
         median: |x| x[0].median(-1).values; shapes [[2, 3]] [[4]] [[1]] [[0, 2]]  refuses [[]] [[2, 0]];
         median_all: |x| x[0].median_all(); shapes [[2, 3]] [[4]] [[]]  refuses [[0]];
-        max_with_index: |x| x[0].max_with_index(0).values; shapes [[3, 2]] [[1]]  refuses [[]] [[0]];
-        min_with_index: |x| x[0].min_with_index(-1).values; shapes [[3, 2]] [[1]]  refuses [[]] [[0]];
+        max_with_index: |x| x[0].max_with_index(0).values; shapes [[3, 2]] [[1]] [[3, 0]]  refuses [[]] [[0]];
+        min_with_index: |x| x[0].min_with_index(-1).values; shapes [[3, 2]] [[1]] [[0, 3]]  refuses [[]] [[0]];
         cummax: |x| x[0].cummax(0).values; shapes [[4, 2]] [[1]] [[0]]  refuses [[]];
         cummin: |x| x[0].cummin(-1).values; shapes [[2, 4]] [[1]] [[0]]  refuses [[]];
     }

@@ -186,8 +186,8 @@ mod tests {
     crate::cases! {
         rem: |x| (x[0] + 7.1).rem(&(x[1] + 3.4)); shapes [[3], [3]] [[2, 1], [3]] [[0], [1]] on 0.0..0.2  refuses [[2], [3]];
         fmod: |x| (x[0] - 7.1).fmod(&(x[1] + 3.4)); shapes [[3], [3]] [[2, 1], [3]] [[], [0]] on 0.0..0.2  refuses [[2], [3]];
-        atan2: |x| x[0].atan2(x[1]); shapes [[2, 3], [2, 3]] [[2, 1], [3]] [[], []] on 0.4..2.0  refuses [[2], [3]];
-        hypot: |x| x[0].hypot(x[1]); shapes [[2, 3], [2, 3]] [[2, 1], [3]] [[], []] on 0.4..2.0  refuses [[2], [3]];
+        atan2: |x| x[0].atan2(x[1]); shapes [[2, 3], [2, 3]] [[2, 1], [3]] [[], []] [[0], [1]] on 0.4..2.0  refuses [[2], [3]];
+        hypot: |x| x[0].hypot(x[1]); shapes [[2, 3], [2, 3]] [[2, 1], [3]] [[], []] [[0], [1]] on 0.4..2.0  refuses [[2], [3]];
     }
 
     /// torch.remainder and torch.fmod of the same numbers.

@@ -264,7 +264,7 @@ impl Tensor {
 #[cfg(test)]
 mod tests {
     use super::Join;
-    use crate::Tensor;
+    use crate::{DType, Tensor};
 
     fn places() -> Tensor {
         Tensor::from_slice(&[4i64, 1, 1], [3])
@@ -274,16 +274,26 @@ mod tests {
         x[0].joined_at_places(join, &places(), x[1])
     }
 
+    fn nothing(x: &[&Tensor], join: Join) -> Tensor {
+        x[0].joined_at_places(join, &Tensor::zeros([0], DType::I64), x[1])
+    }
+
     crate::cases! {
-        take: |x| x[0].take(&Tensor::from_slice(&[5i64, -2, 5, 0], [2, 2])); shapes [[2, 3]] [[6]];
+        take: |x| x[0].take(&Tensor::from_slice(&[5i64, -2, 5, 0], [2, 2])); shapes [[2, 3]] [[6]]  refuses [[3]];
+        take_none: |x| x[0].take(&Tensor::zeros([0], DType::I64)); shapes [[2, 3]] [[0]];
         // Two values for one place: which of them stays is no smooth function of anything but the last.
         put_one: |x| x[0].put(&Tensor::from_slice(&[4i64, -1], [2]), x[1], false); shapes [[2, 3], [2]] [[6], [2, 1]]
             refuses [[2, 3], [3]];
+        put_none: |x| x[0].put(&Tensor::zeros([0], DType::I64), x[1], false); shapes [[2, 3], [0]];
         put: |x| joined(x, Join::Add); shapes [[2, 3], [3]] [[5], [3]]  refuses [[2, 3], [2]];
-        put_add: |x| x[0].put(&places(), x[1], true); shapes [[2, 3], [3]];
-        put_prod: |x| joined(x, Join::Mul); shapes [[2, 3], [3]] on 0.5..2.0;
-        put_amax: |x| joined(x, Join::Max); shapes [[2, 3], [3]];
-        put_amin: |x| joined(x, Join::Min); shapes [[2, 3], [3]];
+        put_add: |x| x[0].put(&places(), x[1], true); shapes [[2, 3], [3]]  refuses [[2, 3], [2]];
+        put_add_none: |x| nothing(x, Join::Add); shapes [[2, 3], [0]];
+        put_prod: |x| joined(x, Join::Mul); shapes [[2, 3], [3]] on 0.5..2.0  refuses [[2, 3], [2]];
+        put_prod_none: |x| nothing(x, Join::Mul); shapes [[2, 3], [0]];
+        put_amax: |x| joined(x, Join::Max); shapes [[2, 3], [3]]  refuses [[2, 3], [2]];
+        put_amax_none: |x| nothing(x, Join::Max); shapes [[2, 3], [0]];
+        put_amin: |x| joined(x, Join::Min); shapes [[2, 3], [3]]  refuses [[2, 3], [2]];
+        put_amin_none: |x| nothing(x, Join::Min); shapes [[2, 3], [0]];
     }
 
     #[test]

@@ -255,7 +255,7 @@ impl Tensor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Rng;
+    use crate::{DType, Rng};
 
     const QUARTERS: Pool2dOptions =
         Pool2dOptions { kernel: [2, 2], stride: None, padding: [0, 0], count_include_pad: true };
@@ -274,12 +274,17 @@ mod tests {
         max_pool2d_uneven: |x| x[0].max_pool2d(&UNEVEN); shapes [[2, 2, 5, 4]] [[1, 1, 1, 1]];
         max_pool2d_grad: |x| apply(MaxPool2dGrad { options: QUARTERS, shape: [1, 2, 2, 4].into() }, &[x[0], &places()]);
             shapes [[1, 2, 1, 2]]  refuses [[1, 2, 2, 2]] [[2]];
+        max_pool2d_grad_none: |x| apply(
+                MaxPool2dGrad { options: QUARTERS, shape: [0, 2, 2, 4].into() }, &[x[0], &Tensor::zeros([0, 2, 1, 2], DType::I64)]);
+            shapes [[0, 2, 1, 2]]  refuses [[1, 2, 1, 2]];
         avg_pool2d: |x| x[0].avg_pool2d(&QUARTERS);
             shapes [[2, 3, 4, 4]] [[1, 1, 5, 3]] [[0, 2, 2, 2]]  refuses [[2, 3, 1, 4]] [[2, 2]];
         avg_pool2d_uneven: |x| x[0].avg_pool2d(&UNEVEN); shapes [[2, 2, 5, 4]] [[1, 1, 1, 1]];
         avg_pool2d_padded: |x| x[0].avg_pool2d(&PADDED); shapes [[2, 2, 5, 4]];
         avg_pool2d_grad: |x| apply(AvgPool2dGrad { options: UNEVEN, shape: [1, 2, 4, 3].into() }, x);
             shapes [[1, 2, 2, 4]]  refuses [[1, 2, 2, 3]] [[2]];
+        avg_pool2d_grad_none: |x| apply(AvgPool2dGrad { options: UNEVEN, shape: [0, 2, 4, 3].into() }, x);
+            shapes [[0, 2, 2, 4]]  refuses [[1, 2, 2, 4]];
     }
 
     /// The elements of every window, by the definition.

@@ -278,10 +278,11 @@ mod tests {
     crate::cases! {
         sum: |x| x[0].sum([0, -1]); shapes [[2, 3, 4]] [[2, 0]] [[5, 1]]  refuses [[]] [[3]];
         sum_all: |x| x[0].sum(..); shapes [[2, 3, 4]] [[0]] [[]];
-        mean: |x| x[0].mean(1); shapes [[2, 3, 4]] [[5, 1]]  refuses [[3]];
+        mean: |x| x[0].mean(1); shapes [[2, 3, 4]] [[0, 3]] [[5, 1]]  refuses [[3]];
         mean_keep: |x| x[0] - x[0].mean_keep(-2); shapes [[2, 3, 4]];
         max: |x| x[0].max(-1); shapes [[2, 3]] [[4, 1]] [[0, 3]]  refuses [[]] [[2, 0]];
         min: |x| x[0].min(..); shapes [[2, 3]] [[1]] [[]]  refuses [[0]];
+        min_rows: |x| x[0].min(0); shapes [[2, 3]] [[2, 0]]  refuses [[0, 2]];
         var_keep: |x| x[0].var_keep(0, 1); shapes [[4, 2]];
     }
 

@@ -170,7 +170,7 @@ mod tests {
 
     crate::cases! {
         tile: |x| x[0].tile([2, 3]); shapes [[2, 3]] [[4]] [[]] [[2, 1, 2]] [[0, 2]];
-        repeat: |x| x[0].repeat([2, 1, 2]); shapes [[2, 3]] [[1, 2, 2]] [[]]  refuses [[1, 1, 1, 1]];
+        repeat: |x| x[0].repeat([2, 1, 2]); shapes [[2, 3]] [[0, 2]] [[1, 2, 2]] [[]]  refuses [[1, 1, 1, 1]];
         repeat_none: |x| x[0].repeat([2, 0]); shapes [[2, 3]];
         repeat_interleave: |x| x[0].repeat_interleave(2, -1); shapes [[2, 3]] [[1]] [[0]]  refuses [[]];
         repeat_interleave_each: |x| x[0].repeat_interleave_each(&Tensor::from_slice(&[2i64, 0, 1], [3]), 1);

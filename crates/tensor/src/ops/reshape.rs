@@ -319,7 +319,7 @@ mod tests {
     crate::cases! {
         reshape: |x| x[0].t().reshape([x[0].numel()]); shapes [[2, 3]] [[1, 4]] [[0, 2]];
         reshape_open: |x| x[0].reshape([-1, 2]); shapes [[2, 3]] [[4]] [[0, 2]]  refuses [[3]] [[]];
-        view: |x| x[0].reshape([x[0].numel()]).view([2, -1]); shapes [[2, 3]] [[2]]  refuses [[3]];
+        view: |x| x[0].reshape([x[0].numel()]).view([2, -1]); shapes [[2, 3]] [[2]] [[0]]  refuses [[3]];
         flatten: |x| x[0].flatten(1); shapes [[2, 3, 4]] [[2, 3]] [[2, 0, 3]]  refuses [[3]];
         flatten_some: |x| x[0].flatten(0..=1); shapes [[2, 3, 4]] [[2, 3]] [[2, 0, 3]]  refuses [[3]];
         flatten_all: |x| x[0].flatten(..); shapes [[2, 3, 4]] [[2]] [[]];

@@ -203,6 +203,10 @@ mod tests {
         Tensor::from_slice(&[2i64, 0, 0, 0], [2, 2])
     }
 
+    fn none() -> Tensor {
+        Tensor::zeros([0, 2], DType::I64)
+    }
+
     fn reduce(x: &[&Tensor], how: ScatterReduce, with: bool) -> Tensor {
         x[0].scatter_reduce(1, &twice(), x[1], how, with)
     }
@@ -212,7 +216,11 @@ mod tests {
             refuses [[1, 3], [2, 2]] [[2, 3], [2, 1]] [[2], [2]];
         scatter_add: |x| x[0].scatter_add(-1, &twice(), x[1]); shapes [[2, 3], [2, 2]] [[3, 4], [2, 3]]
             refuses [[1, 3], [2, 2]] [[2, 3], [2, 1]];
-        scatter_reduce: |x| reduce(x, ScatterReduce::Sum, false); shapes [[2, 3], [2, 2]];
+        scatter_none: |x| x[0].scatter(1, &none(), x[1]); shapes [[2, 3], [0, 2]];
+        scatter_add_none: |x| x[0].scatter_add(1, &none(), x[1]); shapes [[2, 3], [0, 2]];
+        scatter_reduce: |x| reduce(x, ScatterReduce::Sum, false); shapes [[2, 3], [2, 2]]
+            refuses [[1, 3], [2, 2]] [[2, 3], [2, 1]];
+        scatter_reduce_none: |x| x[0].scatter_reduce(1, &none(), x[1], ScatterReduce::Sum, true); shapes [[2, 3], [0, 2]];
         scatter_reduce_prod: |x| reduce(x, ScatterReduce::Prod, true); shapes [[2, 3], [2, 2]] on 0.5..2.0;
         scatter_reduce_mean: |x| reduce(x, ScatterReduce::Mean, true); shapes [[2, 3], [2, 2]];
         scatter_reduce_mean_without: |x| reduce(x, ScatterReduce::Mean, false); shapes [[2, 3], [2, 2]];

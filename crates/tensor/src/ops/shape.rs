@@ -297,12 +297,13 @@ mod tests {
     crate::cases! {
         permute: |x| x[0].permute([2, 0, 1]); shapes [[2, 3, 4]] [[2, 0, 1]]  refuses [[2, 3]];
         transpose: |x| x[0].transpose(0, -1); shapes [[0, 3]] [[2, 3, 4]] [[5]]  refuses [[]];
+        broadcast_to_none: |x| x[0].broadcast_to([2, 0]); shapes [[1]] [[0]] [[2, 1]]  refuses [[3]];
         broadcast_to: |x| x[0].broadcast_to([4, 2, 3]); shapes [[2, 1]] [[3]] [[]] [[4, 2, 3]]  refuses [[2]] [[4]];
         permute_from_the_end: |x| x[0].permute([-1, 0, 1]); shapes [[2, 3, 4]]  refuses [[2, 3]];
         movedim: |x| x[0].movedim([0, 1], [-1, 0]); shapes [[2, 3, 4]] [[2, 3]] [[0, 3]]  refuses [[2]];
         swapaxes: |x| x[0].swapaxes(0, -1); shapes [[0, 3]] [[2, 3, 4]] [[5]]  refuses [[]];
         t: |x| x[0].t(); shapes [[0, 3]] [[2, 3]] [[2, 1, 3]]  refuses [[2]];
-        expand: |x| x[0].expand([2, -1, 3]); shapes [[2, 1]] [[1, 3]] [[2, 2, 3]]  refuses [[2]] [[4, 2, 3]];
+        expand: |x| x[0].expand([2, -1, 3]); shapes [[2, 1]] [[0, 1]] [[1, 3]] [[2, 2, 3]]  refuses [[2]] [[4, 2, 3]];
     }
 
     #[test]

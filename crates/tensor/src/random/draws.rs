@@ -187,6 +187,32 @@ fn check_weights(weights: &[f64], row: usize, count: usize, replacement: bool, s
 mod tests {
     use super::*;
 
+    /// Means and variances of 40000 numbers; the bounds are six standard deviations of each.
+    #[test]
+    fn draws_have_their_means_and_variances() {
+        let zeros = Tensor::zeros([200, 200], DType::F64);
+        let rng = &mut Rng::seed(5);
+        let even = [rng.rand([200, 200], DType::F64), rng.rand_like(&zeros)];
+        let bell = [rng.randn([200, 200], DType::F64), rng.randn_like(&zeros)];
+        for x in &even {
+            assert!(
+                (x.mean(..).item() - 0.5).abs() < 0.0087 && (x.var(.., 1).item() - 1.0 / 12.0).abs() < 0.0023
+            );
+            assert!(x.min(..).item() >= 0.0 && x.max(..).item() < 1.0);
+        }
+        for x in &bell {
+            assert!(x.mean(..).item().abs() < 0.03 && (x.var(.., 1).item() - 1.0).abs() < 0.043);
+        }
+        let x = rng.uniform([40_000], -3.0, 1.0, DType::F64);
+        assert!((x.mean(..).item() + 1.0).abs() < 0.035 && (x.var(.., 1).item() - 4.0 / 3.0).abs() < 0.036);
+        assert!(x.min(..).item() >= -3.0 && x.max(..).item() < 1.0);
+        assert!(even[0].to_vec::<f64>() != even[1].to_vec::<f64>());
+        assert_eq!(
+            rng.rand_like(&Tensor::zeros([0, 3], DType::F32)).spec(),
+            Tensor::zeros([0, 3], DType::F32).spec()
+        );
+    }
+
     #[test]
     fn choices_come_in_proportion() {
         let weights = Tensor::from([[1.0f32, 0.0, 3.0], [2.0, 2.0, 0.0]]);

@@ -104,6 +104,40 @@ mod tests {
     }
 
     #[test]
+    fn powers_lie_at_equal_ratios() {
+        let x = Tensor::logspace(3.0, -3.0, 7, 10.0, DType::F64).to_vec::<f64>();
+        let want = [1e3, 1e2, 1e1, 1.0, 1e-1, 1e-2, 1e-3];
+        // One rounding each of the exponent and of the power.
+        assert!(x.iter().zip(want).all(|(x, want)| (x - want).abs() < 1e-14 * want), "{x:?}");
+        assert_eq!(Tensor::logspace(2.0, 5.0, 1, 2.0, DType::F32).to_vec::<f32>(), [4.0]);
+        assert_eq!(Tensor::logspace(0.0, 1.0, 0, 2.0, DType::F32).numel(), 0);
+    }
+
+    #[test]
+    fn one_number_and_ones_on_the_diagonal() {
+        let x = Tensor::scalar(-2.5f64);
+        assert_eq!((x.rank(), x.numel(), x.dtype(), x.to_vec::<f64>()), (0, 1, DType::F64, vec![-2.5]));
+        let i = Tensor::eye(3, DType::F32);
+        assert_eq!(
+            (i.shape().to_vec(), i.to_vec::<f32>()),
+            (vec![3, 3], vec![1., 0., 0., 0., 1., 0., 0., 0., 1.])
+        );
+        assert_eq!(Tensor::eye(0, DType::F64).shape().to_vec(), [0, 0]);
+    }
+
+    #[test]
+    fn bytes_are_numbers_in_the_order_of_the_machine() {
+        let numbers = [1.5f32, -0.0, f32::INFINITY];
+        let bytes: Vec<u8> = numbers.iter().flat_map(|x| x.to_ne_bytes()).collect();
+        let x = Tensor::from_bytes(&bytes, [3, 1], DType::F32);
+        assert_eq!((x.to_vec::<f32>(), x.to_bytes()), (numbers.to_vec(), bytes));
+        let x = Tensor::from_bytes(&(-2i64).to_ne_bytes(), [], DType::I64);
+        assert_eq!(x.to_vec::<i64>(), [-2]);
+        assert_eq!(Tensor::from_bytes(&[0, 1, 7], [3], DType::Bool).to_vec::<bool>(), [false, true, true]);
+        assert_eq!(Tensor::from_bytes(&[], [2, 0], DType::F64).shape().to_vec(), [2, 0]);
+    }
+
+    #[test]
     #[should_panic(
         expected = "range: from 0 to 1 by -1; the step must be finite, not 0, and point from the start to the end"
     )]

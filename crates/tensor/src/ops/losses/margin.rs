@@ -336,6 +336,8 @@ mod tests {
         hinge_loss_refusal: |x| x[0].hinge_loss(x[1], &Reduction::Mean.into()); shapes [[3], [3]]  refuses [[2, 1], [2]];
         hinge_embedding_loss: |x| x[0].hinge_embedding_loss(&signs(&x[0].shape().to_vec()), 1.3, &Reduction::Sum.into());
             shapes [[2, 3]] [[0]] [[]];
+        hinge_embedding_loss_refusal: |x| x[0].hinge_embedding_loss(&signs(&[2, 3]), 1.3, &Reduction::Sum.into());
+            shapes [[2, 3]]  refuses [[2]] [[3, 2]];
         soft_margin_loss: |x| x[0].soft_margin_loss(x[1], &Reduction::Mean.into()); shapes [[2, 3], [2, 3]] [[], []]
             refuses [[2, 1], [2]];
         multi_margin_loss: |x| x[0].multi_margin_loss(&classes(), &multi(false)); shapes [[3, 4]]  refuses [[2, 4]] [[3]] [[3, 5]];

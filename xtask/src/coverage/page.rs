@@ -33,9 +33,6 @@ fn general(operation: &Operation, property: &str) -> Option<&'static str> {
         return Some("it has no gradient, so no case can run it; its own tests compare values");
     }
     match property {
-        "broadcast" | "empty" | "refusals" if operation.family == INSIDE => {
-            Some("it cannot be called alone, and what its callers take and refuse is theirs")
-        }
         "refusals"
             if ANY_SHAPE.contains(&operation.family.as_str())
                 || TAKE_ANY.contains(&operation.name.as_str()) =>
@@ -58,8 +55,8 @@ fn general(operation: &Operation, property: &str) -> Option<&'static str> {
     }
 }
 
-/// The family of operations without a case of their own.
-const INSIDE: &str = "inside of others";
+/// Operations whose results are truth values, and that a table makes.
+const TRUTH: [&str; 9] = ["eq", "ge", "gt", "le", "logical_and", "logical_or", "logical_xor", "lt", "ne"];
 
 /// Operations of other families that take one tensor of any shape.
 const TAKE_ANY: [&str; 4] = ["alpha_dropout", "dropout", "roll_all", "tile"];
@@ -156,7 +153,11 @@ impl Table {
 
     fn row(&mut self, evidence: &Evidence, operation: &Operation) {
         self.rows += 1;
-        let (proven, reasons) = evidence.of(&operation.name);
+        let (mut proven, reasons) = evidence.of(&operation.name);
+        if operation.no_gradient {
+            // It was called in cases of others, whose gradients do not come through it.
+            proven.clear();
+        }
         let mut cells = String::new();
         for property in PROPERTIES {
             let reason = reasons.get(property).copied().or_else(|| general(operation, property));
@@ -216,10 +217,10 @@ fn by_table(page: &mut Table, evidence: &Evidence, named: &BTreeSet<&str>) {
         page.row(
             evidence,
             &Operation {
-                family: evidence.family_of(name).unwrap_or(INSIDE).to_string(),
+                family: evidence.family_of(name).unwrap_or_default().to_string(),
                 name: name.clone(),
                 about: String::new(),
-                no_gradient: false,
+                no_gradient: TRUTH.contains(&name.as_str()),
             },
         );
     }

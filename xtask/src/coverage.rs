@@ -53,7 +53,8 @@ pub(crate) fn run(from: Option<&str>) -> Result<(), String> {
     let mut evidence = read(&folder)?;
     let found = sources::read(&root)?;
     let of_records = evidence.records.iter().flat_map(|record| record.ops.iter().cloned());
-    evidence.names = found.operations.iter().map(|o| o.name.clone()).chain(of_records).collect();
+    let of_sources = found.operations.iter().map(|o| o.name.clone());
+    evidence.names = of_sources.chain(of_records).chain(page::TRUTH.map(str::to_string)).collect();
     let page = page::write(&found, &evidence);
     let path = root.join("docs/operations.md");
     std::fs::write(&path, &page.text).map_err(|error| format!("{}: {error}", path.display()))?;

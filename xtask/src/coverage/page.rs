@@ -56,7 +56,8 @@ fn general(operation: &Operation, property: &str) -> Option<&'static str> {
 }
 
 /// Operations whose results are truth values, and that a table makes.
-const TRUTH: [&str; 9] = ["eq", "ge", "gt", "le", "logical_and", "logical_or", "logical_xor", "lt", "ne"];
+pub(super) const TRUTH: [&str; 9] =
+    ["eq", "ge", "gt", "le", "logical_and", "logical_or", "logical_xor", "lt", "ne"];
 
 /// Operations of other families that take one tensor of any shape.
 const TAKE_ANY: [&str; 4] = ["alpha_dropout", "dropout", "roll_all", "tile"];

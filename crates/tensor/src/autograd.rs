@@ -149,7 +149,12 @@ fn walk_back(
                     y.shape()
                 )
             };
-            assert_eq!(y.shape(), dy.shape(), "grad: output {i} and its gradient differ in shape");
+            assert!(
+                y.shape() == dy.shape(),
+                "grad: output {i} is {}, but the gradient given for it is {}; give one of the output's shape",
+                y.shape(),
+                dy.shape()
+            );
             walk.start(history.clone(), (*dy).clone(), &mut aim);
         }
         walk.run(&mut aim);
@@ -187,8 +192,9 @@ impl Tensor {
         let dy = self.ones_like();
         let Some(history) = self.into_history() else {
             panic!(
-                "backward: the loss is not tracked: it was computed from no parameter and no requires_grad() \
-                 tensor, or inside no_grad, or after detach()"
+                "backward: the loss {} is not tracked: it was computed from no parameter and no requires_grad() \
+                 tensor, or inside no_grad, or after detach(); compute it from what shall be trained",
+                dy.shape()
             )
         };
         let mut grads = Gradients::default();

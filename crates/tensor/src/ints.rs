@@ -18,7 +18,11 @@ pub struct Ints {
 impl Ints {
     #[track_caller]
     fn new<T: Copy + Debug>(list: &[T], number: impl Fn(T) -> isize) -> Ints {
-        assert!(list.len() <= MAX_RANK, "shape: {list:?} has {} axes, the most is {MAX_RANK}", list.len());
+        assert!(
+            list.len() <= MAX_RANK,
+            "shape: {list:?} has {} axes, the most is {MAX_RANK}; join some with flatten or reshape",
+            list.len()
+        );
         let mut ints = Ints { list: [0; MAX_RANK], len: list.len() };
         for (to, &from) in ints.list.iter_mut().zip(list) {
             *to = number(from);

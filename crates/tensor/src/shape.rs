@@ -25,7 +25,11 @@ impl Shape {
     /// With more than 8 axes, or a size of 2^32 or more.
     #[track_caller]
     pub fn new(sizes: &[usize]) -> Shape {
-        assert!(sizes.len() <= MAX_RANK, "shape: {sizes:?} has {} axes, the most is {MAX_RANK}", sizes.len());
+        assert!(
+            sizes.len() <= MAX_RANK,
+            "shape: {sizes:?} has {} axes, the most is {MAX_RANK}; join some with flatten or reshape",
+            sizes.len()
+        );
         let mut shape = Shape { sizes: [0; MAX_RANK], rank: sizes.len() as u32 };
         for (to, &from) in shape.sizes.iter_mut().zip(sizes) {
             *to = u32::try_from(from).unwrap_or_else(|_| {
@@ -53,8 +57,20 @@ impl Shape {
     pub fn size(&self, axis: isize) -> usize {
         match self.axis(axis) {
             Some(axis) => self.at(axis),
-            None => panic!("size: axis {axis} is out of range for shape {self} (rank {})", self.rank),
+            None => panic!("size: {}", self.no_axis(axis)),
         }
+    }
+
+    /// What to say of an axis that does not exist.
+    #[cold]
+    pub(crate) fn no_axis(&self, axis: isize) -> String {
+        let rank = self.rank();
+        let hint = match rank {
+            0 => "it is a single number, unsqueeze(0) gives it an axis".to_string(),
+            1 => "its only axis is 0, or -1".to_string(),
+            _ => format!("they are 0 to {}, or -{rank} to -1 from the end", rank - 1),
+        };
+        format!("axis {axis} is out of range for shape {self}, which has {rank} axes; {hint}")
     }
 
     /// The size along an axis already known to exist.
@@ -274,14 +290,9 @@ impl AxisSet {
         let Axes::Some(list) = axes else { return Ok(AxisSet::all(shape.rank())) };
         let mut set = AxisSet(0);
         for &axis in list {
-            let at = shape.axis(axis).ok_or_else(|| {
-                format!(
-                    "axis {axis} is out of range for shape {shape} (rank {}); count from 0, or back from -1",
-                    shape.rank()
-                )
-            })?;
+            let at = shape.axis(axis).ok_or_else(|| shape.no_axis(axis))?;
             if set.contains(at) {
-                return Err(format!("axis {axis} is named twice for shape {shape}; name each once"));
+                return Err(format!("axis {axis} is named twice for shape {shape}; name each axis once"));
             }
             set.0 |= 1 << at;
         }

@@ -148,7 +148,7 @@ impl Tensor {
     pub fn sizes<const N: usize>(&self) -> [usize; N] {
         assert!(
             self.rank() == N,
-            "sizes: {N} axes expected, the tensor {} has {}",
+            "sizes: {N} axes expected, the tensor {} has {}; name as many sizes as axes",
             self.shape(),
             self.rank()
         );
@@ -214,7 +214,8 @@ impl Tensor {
     pub fn requires_grad(self) -> Tensor {
         assert!(
             self.dtype().is_float(),
-            "requires_grad: only floating-point tensors have gradients, this one {} holds {}",
+            "requires_grad: only floating-point tensors have gradients, this one {} holds {}; convert it with \
+             .cast(DType::F32)",
             self.shape(),
             self.dtype()
         );

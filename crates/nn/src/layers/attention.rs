@@ -113,7 +113,10 @@ impl MultiHeadAttention {
     /// When `p` is not between 0 and 1.
     #[track_caller]
     pub fn dropout(self, p: f64) -> MultiHeadAttention {
-        assert!((0.0..=1.0).contains(&p), "MultiHeadAttention: the probability {p} is not between 0 and 1");
+        assert!(
+            (0.0..=1.0).contains(&p),
+            "MultiHeadAttention: the probability {p} is not between 0 and 1; 0.5 drops half"
+        );
         MultiHeadAttention { dropout: p, ..self }
     }
 

@@ -208,7 +208,7 @@ fn check(name: &str, x: &Tensor, mean: &Buffer, ranks: RangeInclusive<usize>, sh
     let channels = mean.shape().numel();
     assert!(
         ranks.contains(&x.rank()) && x.size(1) == channels,
-        "{name}: the layer has {channels} channels and takes {shapes}, got {}",
+        "{name}: the layer has {channels} channels and takes {shapes}, got {}; make it for as many as the input has",
         x.shape()
     );
 }

@@ -45,7 +45,10 @@ impl Dropout {
     /// When `p` is not between 0 and 1.
     #[track_caller]
     pub fn new(p: f64) -> Dropout {
-        assert!((0.0..=1.0).contains(&p), "Dropout: the probability {p} is not between 0 and 1");
+        assert!(
+            (0.0..=1.0).contains(&p),
+            "Dropout: the probability {p} is not between 0 and 1; 0.5 drops half"
+        );
         Dropout { p }
     }
 }
@@ -79,7 +82,7 @@ macro_rules! dropouts {
             /// When `p` is not between 0 and 1.
             #[track_caller]
             pub fn new(p: f64) -> $name {
-                assert!((0.0..=1.0).contains(&p), "{}: the probability {p} is not between 0 and 1", stringify!($name));
+                assert!((0.0..=1.0).contains(&p), "{}: the probability {p} is not between 0 and 1; 0.5 drops half", stringify!($name));
                 $name { p }
             }
         }
@@ -88,7 +91,7 @@ macro_rules! dropouts {
             fn forward(&self, x: &Tensor, mode: &mut Mode<'_>) -> Tensor {
                 $(assert!(
                     x.rank() == $rank,
-                    "{}: the layer takes {}, got {}",
+                    "{}: the layer takes {}, got {}; reshape the input",
                     stringify!($name), $shapes, x.shape()
                 );)?
                 match mode {

@@ -78,7 +78,7 @@ impl Layer for GroupNorm {
     fn forward(&self, x: &Tensor, _: &mut Mode<'_>) -> Tensor {
         assert!(
             x.rank() >= 2 && x.size(1) == self.channels,
-            "GroupNorm: the layer has {} channels and takes [n, channels, ..], got {}",
+            "GroupNorm: the layer has {} channels and takes [n, channels, ..], got {}; make it for as many as the input has",
             self.channels,
             x.shape()
         );
@@ -216,7 +216,7 @@ instance_norms! {
 
 #[track_caller]
 fn check_rank(name: &str, x: &Tensor, rank: usize, shapes: &str) {
-    assert!(x.rank() == rank, "{name}: the layer takes {shapes}, got {}", x.shape());
+    assert!(x.rank() == rank, "{name}: the layer takes {shapes}, got {}; reshape the input", x.shape());
 }
 
 /// Divides each number by the size of its neighbouring channels, `y[c] = x[c] / (k + α / size Σ x[c']²)^β`.

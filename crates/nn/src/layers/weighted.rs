@@ -76,7 +76,7 @@ pub struct WeightNorm<L> {
 impl<L: Weighted> WeightNorm<L> {
     /// The layer with its weight split in length and direction.
     pub fn new(layer: L) -> WeightNorm<L> {
-        let lengths = matrix(&layer.weight().get().detach()).square().sum(1).sqrt();
+        let lengths = matrix(&layer.weight().get().detach()).norm(2.0, 1);
         WeightNorm { layer, g: Param::new(lengths) }
     }
 }
@@ -85,7 +85,7 @@ impl<L: Weighted> Layer for WeightNorm<L> {
     fn forward(&self, x: &Tensor, mode: &mut Mode<'_>) -> Tensor {
         let v = self.layer.weight().get();
         let rows = matrix(&v);
-        let scale = self.g.get() / rows.square().sum(1).sqrt();
+        let scale = self.g.get() / rows.norm(2.0, 1);
         let w = (rows * scale.unsqueeze(1)).reshape(v.shape());
         self.layer.forward_with(&w, x, mode)
     }
@@ -133,17 +133,12 @@ pub struct SpectralNorm<L> {
     pub v: Buffer,
 }
 
-/// A vector of length 1.
-fn unit(x: &Tensor) -> Tensor {
-    x / x.square().sum(..).sqrt().maximum(&Tensor::full([], 1e-12, x.dtype()))
-}
-
 impl<L: Weighted> SpectralNorm<L> {
     /// The layer with its weight divided by its greatest singular value.
     pub fn new(layer: L, rng: &mut Rng) -> SpectralNorm<L> {
         let w = matrix(&layer.weight().get().detach());
         let [outputs, rest] = w.sizes();
-        let u = unit(&rng.normal([outputs], 0.0, 1.0, DType::F32).cast(w.dtype()));
+        let u = rng.normal([outputs], 0.0, 1.0, DType::F32).cast(w.dtype()).normalize(2.0, 0, 1e-12);
         let norm =
             SpectralNorm { layer, u: Buffer::new(u), v: Buffer::new(Tensor::zeros([rest], w.dtype())) };
         (0..15).for_each(|_| norm.iterate(&w));
@@ -153,8 +148,8 @@ impl<L: Weighted> SpectralNorm<L> {
     /// One step of the power iteration.
     fn iterate(&self, w: &Tensor) {
         let [outputs, rest] = w.sizes();
-        let v = unit(&w.t().matmul(&self.u.get().reshape([outputs, 1])).reshape([rest]));
-        self.u.set(&unit(&w.matmul(&v.reshape([rest, 1])).reshape([outputs])));
+        let v = w.t().matmul(&self.u.get().reshape([outputs, 1])).reshape([rest]).normalize(2.0, 0, 1e-12);
+        self.u.set(&w.matmul(&v.reshape([rest, 1])).reshape([outputs]).normalize(2.0, 0, 1e-12));
         self.v.set(&v);
     }
 }

@@ -4,6 +4,18 @@ use super::{OpError, Spec};
 use crate::dtype::DType;
 use crate::shape::Shape;
 
+/// What a check gives, for methods that refuse before they apply an operation.
+///
+/// # Panics
+/// With the check's message, at the caller's place.
+#[track_caller]
+pub(crate) fn accept<T>(checked: Result<T, OpError>) -> T {
+    match checked {
+        Ok(x) => x,
+        Err(error) => panic!("{error}"),
+    }
+}
+
 /// `[2, 3] x [4, 5]`
 pub(crate) fn shapes(inputs: &[Spec]) -> String {
     inputs.iter().map(|s| s.shape.to_string()).collect::<Vec<_>>().join(" x ")
@@ -69,12 +81,7 @@ pub(crate) fn alike(name: &str, inputs: &[Spec]) -> Result<(), OpError> {
 }
 
 pub(crate) fn axis(name: &str, axis: isize, shape: &Shape) -> Result<usize, OpError> {
-    shape.axis(axis).ok_or_else(|| {
-        OpError::new(format!(
-            "{name}: axis {axis} is out of range for shape {shape}, which has {} axes; count from 0, or back from -1",
-            shape.rank()
-        ))
-    })
+    shape.axis(axis).ok_or_else(|| OpError::new(format!("{name}: {}", shape.no_axis(axis))))
 }
 
 pub(crate) fn rank(name: &str, x: &Spec, rank: usize, meaning: &str) -> Result<(), OpError> {

@@ -23,9 +23,7 @@ impl Tensor {
 
 #[track_caller]
 fn float(name: &str, x: &Tensor) {
-    if let Err(error) = check::float(name, &x.spec()) {
-        panic!("{error}");
-    }
+    check::accept(check::float(name, &x.spec()));
 }
 
 /// The shape of the factors along axis 1 of an input: `[1, c, 1, ..]`.
@@ -39,7 +37,7 @@ fn channels(x: &Spec, weight: &Spec) -> Result<Vec<usize>, OpError> {
     };
     if !fits || weight.shape.rank() > 1 {
         return Err(OpError::new(format!(
-            "prelu: the weight {} must be a list of one factor, or of one for each element of axis 1 of {}",
+            "prelu: the weight {} does not fit {}; make it a list of one factor, or of one for each element of axis 1",
             weight.shape, x.shape
         )));
     }
@@ -92,7 +90,7 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn prelu(&self, weight: &Tensor) -> Tensor {
-        let shape = channels(&self.spec(), &weight.spec()).unwrap_or_else(|error| panic!("{error}"));
+        let shape = check::accept(channels(&self.spec(), &weight.spec()));
         let (negative, _) = self.negative_part();
         self.gt(&self.number(0.0)).select(self, &(weight.reshape(shape) * negative))
     }
@@ -188,6 +186,11 @@ impl Tensor {
     #[track_caller]
     pub fn hardtanh(&self, low: f64, high: f64) -> Tensor {
         float("hardtanh", self);
+        assert!(
+            low <= high,
+            "hardtanh: the limits {low} and {high} for {} are the wrong way round; the lower one comes first",
+            self.shape()
+        );
         let (low, high) = (self.number(low), self.number(high));
         self.le(&low).select(&low, &self.ge(&high).select(&high, self))
     }
@@ -303,6 +306,11 @@ impl Tensor {
     #[track_caller]
     pub fn softshrink(&self, lambda: f64) -> Tensor {
         float("softshrink", self);
+        assert!(
+            lambda >= 0.0,
+            "softshrink: the threshold {lambda} for {} is negative; it must be 0 or more",
+            self.shape()
+        );
         let (zero, limit) = (self.number(0.0), self.number(lambda));
         let inside = self.abs().le(&limit);
         let moved = self.gt(&zero).select(&(self - lambda), &(self + lambda));

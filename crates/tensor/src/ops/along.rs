@@ -42,11 +42,7 @@ impl Tensor {
             panic!("{e}");
         }
         let there = self.shape().axis(axis).is_some() || self.rank() == 0 && (axis == 0 || axis == -1);
-        assert!(
-            there,
-            "{name}: axis {axis} is out of range for shape {}; count from 0, or back from -1",
-            self.shape()
-        );
+        assert!(there, "{name}: {}", self.shape().no_axis(axis));
         assert!(
             index.rank() <= 1 && (self.rank() > 0 || index.numel() == 1),
             "{name}: the index {} must be a list of parts along axis {axis} of {}",
@@ -71,7 +67,8 @@ impl Tensor {
             let number = want.numel() == 1 && src.numel() == 1;
             assert!(
                 *src.shape() == want || number,
-                "{name}: the values {} do not fit {} parts along axis {axis} of {}, which are {want}",
+                "{name}: the values {} do not fit {} parts along axis {axis} of {}, which are {want}; give one part for each \
+                 number of the index",
                 src.shape(),
                 index.numel(),
                 self.shape()

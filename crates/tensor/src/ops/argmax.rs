@@ -37,7 +37,7 @@ impl Op for ArgReduction {
         let shape = x.shape.without(axis);
         if x.shape.at(axis) == 0 && shape.numel() > 0 {
             return Err(OpError::new(format!(
-                "{}: axis {} of {} is empty; give at least one element",
+                "{}: axis {} of {} is empty; choose one with elements",
                 self.name(),
                 self.axis,
                 x.shape

@@ -100,7 +100,11 @@ impl AttentionKernel {
             ));
         }
         if mask.shape.broadcast(&scores) != Some(scores) {
-            return refuse(format!("the mask {} does not broadcast to the scores {scores}", mask.shape));
+            return Err(OpError::new(format!(
+                "{name}: the mask {} does not broadcast to the scores {scores}, for input {}; its axes are batch, \
+                 heads, queries and keys",
+                mask.shape, x.shape
+            )));
         }
         if mask.device != x.device {
             return check::alike(name, &[*x, mask.with_dtype(x.dtype)]);

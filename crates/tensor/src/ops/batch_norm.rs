@@ -2,7 +2,7 @@
 
 use crate::autograd::Grad;
 use crate::backend::Kernel;
-use crate::op::{MultiOp, OpError, Saved, Spec, apply_multi};
+use crate::op::{MultiOp, OpError, Saved, Spec, apply_multi, check};
 use crate::ops::norm::{NormKernel, present, slopes};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
@@ -36,7 +36,7 @@ struct BatchNorm(NormKernel);
 fn channels(name: &str, x: &Spec) -> Result<Shape, OpError> {
     if x.shape.rank() < 2 {
         return Err(OpError::new(format!(
-            "{name}: input {} needs at least 2 axes (batch, channels, ..)",
+            "{name}: input {} needs at least 2 axes (batch, channels, ..); make a batch of one with .unsqueeze(0)",
             x.shape
         )));
     }
@@ -248,13 +248,13 @@ impl Tensor {
         eps: f64,
     ) -> Tensor {
         let name = "batch_norm_eval";
-        let side = channels(name, &self.spec()).unwrap_or_else(|error| panic!("{error}"));
+        let side = check::accept(channels(name, &self.spec()));
         let named = [("mean", Some(mean)), ("variance", Some(variance)), ("weight", weight), ("bias", bias)];
         for (what, given) in named {
             if let Some(given) = given {
                 assert!(
                     *given.shape() == side,
-                    "{name}: {what} {} does not fit input {}, it must be {side}",
+                    "{name}: {what} {} does not fit input {}; it must be {side}",
                     given.shape(),
                     self.shape()
                 );

@@ -1,6 +1,18 @@
 //! Sums of scaled tensors: interpolation, and a tensor plus a scaled product or quotient.
 
+use crate::op::check;
 use crate::tensor::Tensor;
+
+/// Refuses what does not broadcast together, under the operation's own name.
+#[track_caller]
+pub(super) fn fit(name: &str, [a, b, c]: [&Tensor; 3]) {
+    let specs = [a, b, c].map(Tensor::spec);
+    let all = check::alike(name, &specs).and_then(|()| {
+        let inner = specs[1].with_shape(check::broadcast(name, &specs[1], &specs[2])?);
+        check::broadcast(name, &specs[0], &inner)
+    });
+    check::accept(all);
+}
 
 impl Tensor {
     /// The number between this one and `end`, `y = x + weight (end - x)`: x at weight 0, `end` at weight 1.
@@ -22,6 +34,7 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn lerp(&self, end: &Tensor, weight: &Tensor) -> Tensor {
+        fit("lerp", [self, end, weight]);
         self + (end - self) * weight
     }
 
@@ -44,6 +57,7 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn addcmul(&self, a: &Tensor, b: &Tensor, scale: f64) -> Tensor {
+        fit("addcmul", [self, a, b]);
         self + a * b * scale
     }
 
@@ -66,6 +80,7 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn addcdiv(&self, a: &Tensor, b: &Tensor, scale: f64) -> Tensor {
+        fit("addcdiv", [self, a, b]);
         self + a / b * scale
     }
 }

@@ -1,5 +1,6 @@
 //! Limits, and numbers in the place of those that are none.
 
+use crate::ops::blend::fit;
 use crate::tensor::Tensor;
 
 /// What [`Tensor::nan_to_num`] puts in the place of NaN and infinities.
@@ -105,6 +106,7 @@ impl Tensor {
     #[track_caller]
     pub fn clamp_tensor(&self, low: &Tensor, high: &Tensor) -> Tensor {
         ordered("clamp_tensor", self);
+        fit("clamp_tensor", [self, low, high]);
         // Where both limits are the same number, minimum and maximum would split the gradient between them.
         let raised = self.lt(low).select(low, &self.gt(high).select(high, self));
         low.eq(high).select(&raised, &self.maximum(low).minimum(high))

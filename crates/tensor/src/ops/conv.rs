@@ -2,7 +2,9 @@
 //! pictures of one row, and volumes are taken apart into pictures, one for each depth of the kernel.
 
 use crate::op::{OpError, Spec, check};
+use crate::ops::pad::PadMode;
 use crate::shape::Shape;
+use crate::span::Span;
 use crate::tensor::Tensor;
 
 /// How a kernel moves over `N` axes: a sequence, a picture (rows, columns) or a volume (depth, rows, columns).
@@ -77,7 +79,7 @@ impl<const N: usize> ConvOptions<N> {
         let (ConvOptions { stride, padding, extra, dilation, groups }, of) = (*self, w.shape.at(0));
         if groups == 0 || stride.contains(&0) || dilation.contains(&0) {
             return refuse(format!(
-                "groups {groups}, stride {stride:?} and dilation {dilation:?} must be at least 1"
+                "groups {groups}, stride {stride:?} and dilation {dilation:?} are too small; each must be at least 1"
             ));
         }
         let (has, takes) = (x.shape.at(1), w.shape.at(1) * groups);
@@ -87,7 +89,9 @@ impl<const N: usize> ConvOptions<N> {
             } else {
                 format!(" ({} in each of {groups} groups)", w.shape.at(1))
             };
-            return refuse(format!("the input has {has} channels, the weight takes {takes}{each}"));
+            return refuse(format!(
+                "the input has {has} channels, the weight takes {takes}{each}; axis 1 of both must agree"
+            ));
         }
         if !of.is_multiple_of(groups) {
             return refuse(format!("{of} output channels do not fall into {groups} groups"));
@@ -135,30 +139,7 @@ impl Conv1dOptions {
 
 /// Zeros before and behind along an axis.
 pub(super) fn padded(x: &Tensor, axis: isize, before: usize, behind: usize) -> Tensor {
-    let zeros = |size: usize| {
-        let at = x.shape().axis(axis).expect("an axis of the tensor");
-        Tensor::zeros(x.shape().with(at, size), x.dtype())
-    };
-    match (before, behind) {
-        (0, 0) => x.clone(),
-        (0, n) => Tensor::cat(&[x, &zeros(n)], axis),
-        (n, 0) => Tensor::cat(&[&zeros(n), x], axis),
-        (n, m) => Tensor::cat(&[&zeros(n), x, &zeros(m)], axis),
-    }
-}
-
-/// Every `step`-th of `count` elements along axis 2, from `start` on.
-fn every(x: &Tensor, start: usize, step: usize, count: usize) -> Tensor {
-    if step == 1 {
-        return x.narrow(2, start, count);
-    }
-    // As rows of `step` elements, of which the first ones count; the last row may need zeros to be whole.
-    let missing = (start + count * step).saturating_sub(x.size(2));
-    let rows = padded(x, 2, 0, missing).narrow(2, start, count * step);
-    let mut sizes = rows.shape().to_vec();
-    sizes[2] = count;
-    sizes.insert(3, step);
-    rows.reshape(sizes).narrow(3, 0, 1).squeeze(3)
+    x.pad_axis(axis, before as isize, behind as isize, PadMode::Constant(0.0))
 }
 
 /// `[n, c, d, h, w]` as a batch of pictures `[n d, c, h, w]`.
@@ -182,20 +163,12 @@ pub(super) fn with_bias(y: Tensor, bias: Option<&Tensor>, axes: usize) -> Tensor
 }
 
 #[track_caller]
-fn accept<T>(checked: Result<T, OpError>) -> T {
-    match checked {
-        Ok(x) => x,
-        Err(error) => panic!("{error}"),
-    }
-}
-
-#[track_caller]
 pub(super) fn check_bias(name: &str, bias: Option<&Tensor>, weight: &Tensor, channels: usize) {
     if let Some(bias) = bias
         && *bias.shape() != [channels]
     {
         panic!(
-            "{name}: bias {} does not fit weight {}, which makes {channels} channels",
+            "{name}: bias {} does not fit weight {}, which makes {channels} channels; it needs one number for each",
             bias.shape(),
             weight.shape()
         );
@@ -212,9 +185,9 @@ fn check_conv<const N: usize>(
     o: &ConvOptions<N>,
 ) -> Shape {
     let specs = [x.spec(), w.spec()];
-    accept(check::float(name, &specs[0]));
-    accept(check::alike(name, &specs));
-    let shape = accept(o.output(name, &specs[0], &specs[1]));
+    check::accept(check::float(name, &specs[0]));
+    check::accept(check::alike(name, &specs));
+    let shape = check::accept(o.output(name, &specs[0], &specs[1]));
     check_bias(name, bias, w, w.size(0));
     shape
 }
@@ -279,7 +252,9 @@ impl Tensor {
         let of_slices = options.of_slices();
         let tap = |r: usize| {
             let w = weight.narrow(2, r, 1).squeeze(2);
-            let x = every(&x, r * options.dilation[0], options.stride[0], depth);
+            let start = (r * options.dilation[0]) as isize;
+            let end = start + ((depth - 1) * options.stride[0]) as isize + 1;
+            let x = x.slice(2, Span::from(start..end).step(options.stride[0] as isize));
             slices(&x).conv2d(&w, None, &of_slices)
         };
         let y = (1..kernel).fold(tap(0), |sum, r| sum + tap(r));

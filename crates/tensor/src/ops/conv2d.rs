@@ -46,7 +46,7 @@ impl Op for Conv2d {
             && bias.shape != [w.shape.at(0)]
         {
             return Err(OpError::new(format!(
-                "conv2d: bias {} does not fit weight {}, which makes {} channels",
+                "conv2d: bias {} does not fit weight {}, which makes {} channels; it needs one number for each",
                 bias.shape,
                 w.shape,
                 w.shape.at(0)
@@ -218,9 +218,7 @@ impl Tensor {
         bias: Option<&Tensor>,
         options: &Conv2dOptions,
     ) -> Tensor {
-        if let Err(error) = options.output("conv2d", &self.spec(), &weight.spec()) {
-            panic!("{error}");
-        }
+        check::accept(options.output("conv2d", &self.spec(), &weight.spec()));
         let x = padded(&padded(self, 2, 0, options.extra[0]), 3, 0, options.extra[1]);
         x.conv2d(weight, bias, &Conv2dOptions { extra: [0, 0], ..*options })
     }
@@ -304,16 +302,17 @@ mod tests {
     fn refusals_name_what_does_not_fit() {
         assert_eq!(
             refusal(&[2, 3, 8, 8], &[4, 4, 3, 3], PLAIN),
-            "conv2d: input [2, 3, 8, 8] with weight [4, 4, 3, 3]: the input has 3 channels, the weight takes 4"
+            "conv2d: input [2, 3, 8, 8] with weight [4, 4, 3, 3]: the input has 3 channels, the weight takes 4; \
+             axis 1 of both must agree"
         );
         assert_eq!(
             refusal(&[2, 3, 8, 8], &[4, 2, 3, 3], Conv2dOptions { groups: 2, ..PLAIN }),
             "conv2d: input [2, 3, 8, 8] with weight [4, 2, 3, 3]: the input has 3 channels, the weight takes 4 (2 in \
-             each of 2 groups)"
+             each of 2 groups); axis 1 of both must agree"
         );
         assert_eq!(
             refusal(&[2, 4, 8, 8], &[3, 2, 3, 3], Conv2dOptions { groups: 2, ..PLAIN }),
-            "conv2d: input [2, 4, 8, 8] with weight [3, 2, 3, 3]: 3 output channels do not fall into 2 groups"
+            "conv2d: input [2, 4, 8, 8] with weight [3, 2, 3, 3]: 3 output channels do not fall into 2 groups; take a divisor"
         );
         assert_eq!(
             refusal(

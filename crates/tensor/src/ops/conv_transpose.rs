@@ -47,11 +47,15 @@ impl<const N: usize> ConvTransposeOptions<N> {
         let ConvTransposeOptions { stride, padding, output_padding, dilation, groups } = *self;
         if groups == 0 || stride.contains(&0) || dilation.contains(&0) {
             return refuse(format!(
-                "groups {groups}, stride {stride:?} and dilation {dilation:?} must be at least 1"
+                "groups {groups}, stride {stride:?} and dilation {dilation:?} are too small; each must be at least 1"
             ));
         }
         if x.at(1) != w.at(0) {
-            return refuse(format!("the input has {} channels, the weight takes {}", x.at(1), w.at(0)));
+            return refuse(format!(
+                "the input has {} channels, the weight takes {}; the weight is [in, out / groups, ..]",
+                x.at(1),
+                w.at(0)
+            ));
         }
         if !x.at(1).is_multiple_of(groups) {
             return refuse(format!("{} input channels do not fall into {groups} groups", x.at(1)));
@@ -101,10 +105,7 @@ fn checked<const N: usize>(
     let all = check::float(name, &specs[0])
         .and_then(|()| check::alike(name, &specs))
         .and_then(|()| options.output(name, x.shape(), w.shape()));
-    let sizes = match all {
-        Ok(sizes) => sizes,
-        Err(error) => panic!("{error}"),
-    };
+    let sizes = check::accept(all);
     super::conv::check_bias(name, bias, w, w.size(1) * options.groups);
     sizes
 }

@@ -92,11 +92,9 @@ impl Tensor {
     #[track_caller]
     pub fn bincount(&self, weights: Option<&Tensor>, min_length: usize) -> Tensor {
         let spec = self.spec();
-        if let Err(error) =
-            check::index("bincount", &spec).and_then(|()| check::rank("bincount", &spec, 1, "a list"))
-        {
-            panic!("{error}");
-        }
+        check::accept(
+            check::index("bincount", &spec).and_then(|()| check::rank("bincount", &spec, 1, "a list")),
+        );
         let bins: Vec<usize> = self.to_vec::<i64>().into_iter().map(bin).collect();
         let length = bins.iter().map(|bin| bin + 1).max().unwrap_or(0).max(min_length);
         let Some(weights) = weights else {
@@ -107,7 +105,7 @@ impl Tensor {
         constant("bincount", weights);
         assert!(
             weights.shape() == self.shape() && weights.dtype().is_float(),
-            "bincount: the weights {} {} must be floating-point and as many as the numbers {}",
+            "bincount: the weights {} {} do not fit the numbers {}; give as many, of a floating-point type",
             weights.dtype(),
             weights.shape(),
             self.shape()
@@ -179,7 +177,7 @@ fn constant(name: &str, x: &Tensor) {
 fn bin(x: i64) -> usize {
     match usize::try_from(x) {
         Ok(bin) => bin,
-        Err(_) => panic!("bincount: counts whole numbers from 0, got {x}; shift them up first"),
+        Err(_) => panic!("bincount: counts i64 numbers from 0, got {x}; shift them up first"),
     }
 }
 
@@ -275,7 +273,8 @@ impl Op for SearchSorted {
         let batched = r > 1 && r == v && rows.shape.front(r - 1) == values.shape.front(r - 1);
         if r != 1 && !batched {
             return Err(OpError::new(format!(
-                "searchsorted: needs one sorted row, or rows with the leading sizes of the values, got {}",
+                "searchsorted: the rows and the values differ besides the last axis, got {}; give one sorted row, or one for each \
+                 row of values",
                 check::shapes(inputs)
             )));
         }
@@ -392,15 +391,14 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "bincount: counts whole numbers from 0, got -1; shift them up first")]
+    #[should_panic(expected = "bincount: counts i64 numbers from 0, got -1; shift them up first")]
     fn numbers_below_zero_are_not_counted() {
         Tensor::from_slice(&[-1i64], [1]).bincount(None, 0);
     }
 
     #[test]
     #[should_panic(
-        expected = "searchsorted: needs one sorted row, or rows with the leading sizes of the values, got \
-                               [2, 3] x [4]"
+        expected = "searchsorted: the rows and the values differ besides the last axis, got [2, 3] x [4]; give one"
     )]
     fn rows_must_fit_the_values() {
         Tensor::zeros([2, 3], DType::F32).searchsorted(&Tensor::zeros([4], DType::F32), false);

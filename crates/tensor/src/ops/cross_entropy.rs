@@ -59,7 +59,7 @@ impl MultiOp for CrossEntropy {
         }
         if !(0.0..=1.0).contains(&self.0.label_smoothing) {
             return Err(OpError::new(format!(
-                "cross_entropy: label_smoothing {} is not between 0 and 1, for logits {}",
+                "cross_entropy: label_smoothing {} is not between 0 and 1, for logits {}; 0.1 is usual",
                 self.0.label_smoothing, x.shape
             )));
         }
@@ -183,7 +183,7 @@ pub(super) fn check_target(name: &str, x: &Spec, target: &Spec) -> Result<(), Op
             ""
         };
         return Err(OpError::new(format!(
-            "{name}: target {} does not fit input {}, it must be {want}{hint}",
+            "{name}: target {} does not fit input {}; it must be {want}{hint}",
             target.shape, x.shape
         )));
     }
@@ -198,7 +198,7 @@ pub(super) fn check_weight(name: &str, x: &Spec, weight: &Spec) -> Result<(), Op
     check::alike(name, &[*x, *weight])?;
     if weight.shape != [x.shape.at(1)] {
         return Err(OpError::new(format!(
-            "{name}: weight {} does not fit input {}, it must be one number for each class, [{}]",
+            "{name}: weight {} does not fit input {}; it must be one number for each class, [{}]",
             weight.shape,
             x.shape,
             x.shape.at(1)
@@ -218,7 +218,7 @@ pub(crate) fn no_such_class(name: &str, class: i64, flat: usize, shape: &Shape, 
     }
     let row = if let [row] = place[..] { row.to_string() } else { format!("{place:?}") };
     format!(
-        "{name}: the target in row {row} is class {class}, but there are {classes} classes, 0 to {}; rows that \
+        "{name}: the target {shape} has class {class} in row {row}, but there are {classes} classes, 0 to {}; rows that \
          should take no part need ignore_index",
         classes - 1
     )
@@ -299,15 +299,13 @@ impl Tensor {
         let smoothing = options.label_smoothing;
         assert!(
             (0.0..=1.0).contains(&smoothing),
-            "cross_entropy: label_smoothing {smoothing} is not between 0 and 1, for logits {}",
+            "cross_entropy: label_smoothing {smoothing} is not between 0 and 1, for logits {}; 0.1 is usual",
             self.shape()
         );
         let log = self.log_softmax(1);
         let mut terms = target.affine(1.0 - smoothing, smoothing / self.size(1).max(1) as f64) * log;
         if let Some(weight) = &options.weight {
-            if let Err(error) = check_weight("cross_entropy", &self.spec(), &weight.spec()) {
-                panic!("{error}");
-            }
+            check::accept(check_weight("cross_entropy", &self.spec(), &weight.spec()));
             let mut sizes = vec![1; self.rank() - 1];
             sizes[0] = weight.numel();
             terms = terms * weight.reshape(sizes);
@@ -421,7 +419,7 @@ mod tests {
 
     #[test]
     #[should_panic(
-        expected = "cross_entropy: the target in row 1 is class 3, but there are 3 classes, 0 to 2; rows that should \
+        expected = "cross_entropy: the target [2] has class 3 in row 1, but there are 3 classes, 0 to 2; rows that should \
                     take no part need ignore_index"
     )]
     fn a_class_that_does_not_exist() {
@@ -430,7 +428,7 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "the target in row [1, 0] is class -1, but there are 3 classes")]
+    #[should_panic(expected = "has class -1 in row [1, 0], but there are 3 classes")]
     fn a_position_s_class_that_does_not_exist() {
         Tensor::ones([2, 3, 2], DType::F32)
             .cross_entropy(&target(&[0, 1, -1, 0], &[2, 2]), &CrossEntropyOptions::default());
@@ -438,7 +436,7 @@ mod tests {
 
     #[test]
     #[should_panic(
-        expected = "cross_entropy: target [2, 1] does not fit input [2, 3], it must be [2]; take the extra axis off \
+        expected = "cross_entropy: target [2, 1] does not fit input [2, 3]; it must be [2]; take the extra axis off \
                     with .squeeze(1)"
     )]
     fn a_column_of_targets() {

@@ -89,7 +89,10 @@ impl Tensor {
     fn matrix_axes(&self, name: &str, [a, b]: [isize; 2]) -> [usize; 2] {
         match (self.shape().axis(a), self.shape().axis(b)) {
             (Some(i), Some(j)) if i != j => [i, j],
-            _ => panic!("{name}: axes {a} and {b} are not two axes of shape {}", self.shape()),
+            _ => panic!(
+                "{name}: axes {a} and {b} are not two axes of shape {}; name two that exist",
+                self.shape()
+            ),
         }
     }
 
@@ -256,7 +259,11 @@ impl Tensor {
 
     #[track_caller]
     fn triangle(&self, name: &str, offset: isize, kept: fn(&Tensor, &Tensor) -> Tensor) -> Tensor {
-        assert!(self.rank() >= 2, "{name}: needs at least two axes, got {}", self.shape());
+        assert!(
+            self.rank() >= 2,
+            "{name}: needs at least two axes, got {}; make a matrix of a vector with .unsqueeze(0)",
+            self.shape()
+        );
         let (rows, columns) = (Tensor::arange(self.size(-2)), Tensor::arange(self.size(-1)));
         let limit = Tensor::full([], offset as f64, DType::I64);
         let kept = kept(&(&columns - &rows.unsqueeze(1)), &limit);

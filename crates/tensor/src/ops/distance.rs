@@ -35,17 +35,13 @@ fn powers(x: &Tensor, p: f64) -> Tensor {
 fn check_pair(name: &str, x: &Tensor, y: &Tensor) {
     let specs = [x.spec(), y.spec()];
     let all = check::float(name, &specs[0]).and_then(|()| check::alike(name, &specs));
-    if let Err(error) = all {
-        panic!("{error}");
-    }
+    check::accept(all);
 }
 
 #[track_caller]
 fn check_broadcast(name: &str, x: &Tensor, y: &Tensor) {
     check_pair(name, x, y);
-    if let Err(error) = check::broadcast(name, &x.spec(), &y.spec()) {
-        panic!("{error}");
-    }
+    check::accept(check::broadcast(name, &x.spec(), &y.spec()));
 }
 
 impl Tensor {
@@ -71,9 +67,7 @@ impl Tensor {
     pub fn cosine_similarity(&self, other: &Tensor, axis: isize, eps: f64) -> Tensor {
         check_broadcast("cosine_similarity", self, other);
         let shape = self.shape().broadcast(other.shape()).expect("just checked");
-        if let Err(error) = check::axis("cosine_similarity", axis, &shape) {
-            panic!("{error}");
-        }
+        check::accept(check::axis("cosine_similarity", axis, &shape));
         let (a, b) = (self.broadcast_to(shape), other.broadcast_to(shape));
         let unit = |x: &Tensor| x / length(x, 2.0, axis, eps);
         (unit(&a) * unit(&b)).sum(axis)

@@ -22,7 +22,8 @@ impl Op for Dropout {
         check::float("dropout", &inputs[0])?;
         if !(0.0..=1.0).contains(&self.p) {
             return Err(OpError::new(format!(
-                "dropout: p is the probability to drop an element, but {} is not between 0 and 1, for input {}",
+                "dropout: p is the probability to drop an element, but {} is not between 0 and 1, for input {}; 0.5 drops \
+                 half",
                 self.p, inputs[0].shape
             )));
         }

@@ -161,7 +161,11 @@ impl Tensor {
     fn check_padding(&self, name: &str, padding: Option<usize>) {
         if let Some(row) = padding {
             let rows = if self.rank() > 0 { self.size(0) } else { 0 };
-            assert!(row < rows, "{name}: the padding row {row} does not exist in the table {}", self.shape());
+            assert!(
+                row < rows,
+                "{name}: the padding row {row} does not exist in the table {}; choose one below {rows}",
+                self.shape()
+            );
         }
     }
 

@@ -16,7 +16,7 @@ fn check_dropout(name: &str, x: &Tensor, p: f64, channels: bool) {
     );
     assert!(
         (0.0..=1.0).contains(&p),
-        "{name}: p is the probability to drop, but {p} is not between 0 and 1, for input {}",
+        "{name}: p is the probability to drop, but {p} is not between 0 and 1, for input {}; 0.5 drops half",
         x.shape()
     );
     assert!(

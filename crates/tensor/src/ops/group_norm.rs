@@ -1,7 +1,7 @@
 //! Normalisations within one example: over groups of channels, over single channels, over neighbouring channels, and to
 //! length 1.
 
-use crate::op::{OpError, check};
+use crate::op::check;
 use crate::ops::conv::padded;
 use crate::tensor::Tensor;
 
@@ -25,17 +25,10 @@ impl LocalResponseNormOptions {
     }
 }
 
-#[track_caller]
-fn accept(checked: Result<(), OpError>) {
-    if let Err(error) = checked {
-        panic!("{error}");
-    }
-}
-
 /// A batch of channels, and a weight or bias for each channel.
 #[track_caller]
 fn check_channels(name: &str, x: &Tensor, sides: &[(&str, Option<&Tensor>)]) {
-    accept(check::float(name, &x.spec()));
+    check::accept(check::float(name, &x.spec()));
     assert!(
         x.rank() >= 2,
         "{name}: needs a batch of channels [n, channels, ..], got {}; add an axis with .unsqueeze(0)",
@@ -43,7 +36,7 @@ fn check_channels(name: &str, x: &Tensor, sides: &[(&str, Option<&Tensor>)]) {
     );
     for (what, side) in sides {
         if let Some(side) = side {
-            accept(check::alike(name, &[x.spec(), side.spec()]));
+            check::accept(check::alike(name, &[x.spec(), side.spec()]));
             assert!(
                 *side.shape() == [x.size(1)],
                 "{name}: {what} {} does not fit input {}; it must be [{}], one number for each channel",
@@ -197,8 +190,8 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn normalize(&self, p: f64, axis: isize, eps: f64) -> Tensor {
-        accept(check::float("normalize", &self.spec()));
-        accept(check::axis("normalize", axis, self.shape()).map(|_| ()));
+        check::accept(check::float("normalize", &self.spec()));
+        check::accept(check::axis("normalize", axis, self.shape()).map(|_| ()));
         assert!(p > 0.0, "normalize: p {p} for input {}; it must be above 0", self.shape());
         self / length(self, p, axis, eps)
     }

@@ -108,7 +108,7 @@ fn check_gather(name: &str, x: &Spec, index: &Spec, axis: isize) -> Result<usize
     let at = check::axis(name, axis, &x.shape)?;
     if index.shape.rank() != x.shape.rank() || index.shape.with(at, 0) != x.shape.with(at, 0) {
         return Err(OpError::new(format!(
-            "{name}: the index {} must have the axes of {} and be no larger besides axis {axis}",
+            "{name}: the index {} does not fit {}; it needs as many axes, and may be larger along axis {axis} alone",
             index.shape, x.shape
         )));
     }
@@ -278,6 +278,7 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn one_hot(&self, classes: usize, dtype: DType) -> Tensor {
+        check::accept(check::index("one_hot", &self.spec()));
         self.unsqueeze(-1).eq(&Tensor::arange(classes)).cast(dtype)
     }
 }

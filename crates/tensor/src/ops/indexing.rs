@@ -183,7 +183,10 @@ pub(super) fn numbers(name: &'static str, index: &[&Tensor], sizes: &[usize]) ->
         }
         shape = shape.broadcast(x.shape()).unwrap_or_else(|| {
             let shapes: Vec<String> = index.iter().map(|x| x.shape().to_string()).collect();
-            panic!("{name}: the index tensors {} do not broadcast together", shapes.join(" x "))
+            panic!(
+                "{name}: the index tensors {} do not broadcast together; sizes must be equal or 1",
+                shapes.join(" x ")
+            )
         });
     }
     let index: Vec<Tensor> = index.iter().map(|x| x.detach().broadcast_to(shape)).collect();
@@ -308,7 +311,11 @@ impl Tensor {
         };
         let (count, rest) = (list.iter().map(taken).sum::<usize>(), self.rank());
         let dots = list.iter().filter(|index| matches!(index, Index::Ellipsis)).count();
-        assert!(count <= rest && dots <= 1, "{name}: {list:?} for the {rest} axes of {}", self.shape());
+        assert!(
+            count <= rest && dots <= 1,
+            "{name}: {list:?} for the {rest} axes of {}; give at most one for each, and one .. at most",
+            self.shape()
+        );
         let (mut y, mut axis, mut chosen) = (self.clone(), 0, Chosen::new());
         for index in list {
             match index {

@@ -16,7 +16,7 @@ impl Op for Cat {
 
     fn infer(&self, inputs: &[Spec]) -> Result<Spec, OpError> {
         let Some(first) = inputs.first() else {
-            return Err(OpError::new("cat: got no tensors; give at least one"));
+            return Err(OpError::new("cat: got no tensors, []; give at least one"));
         };
         check::alike("cat", inputs)?;
         let axis = check::axis("cat", self.0, &first.shape)?;

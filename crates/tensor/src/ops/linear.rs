@@ -36,7 +36,10 @@ impl Op for Linear {
         if let Some(b) = inputs.get(2)
             && b.shape != [w.shape.at(0)]
         {
-            return Err(OpError::new(format!("linear: bias {} does not fit weight {}", b.shape, w.shape)));
+            return Err(OpError::new(format!(
+                "linear: bias {} does not fit weight {}; it needs one number for each output",
+                b.shape, w.shape
+            )));
         }
         Ok(x.with_shape(x.shape.with(x.shape.rank() - 1, w.shape.at(0))))
     }

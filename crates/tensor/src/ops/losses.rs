@@ -13,7 +13,6 @@ pub use imbalance::{DiceOptions, FocalOptions, SigmoidFocalOptions};
 pub use likelihood::{GaussianNllOptions, KlDivOptions, PoissonNllOptions};
 pub use margin::{CosineEmbeddingOptions, MultiMarginOptions, TripletMarginOptions};
 
-use crate::op::OpError;
 use crate::op::check;
 use crate::ops::cross_entropy::{check_target, check_weight, kept, no_such_class};
 use crate::tensor::Tensor;
@@ -90,24 +89,20 @@ pub struct NllLossOptions {
 /// Losses compare numbers one by one: predictions `[n, 1]` beside targets `[n]` would broadcast to `[n, n]`.
 #[track_caller]
 pub(super) fn assert_same_shape(name: &str, x: &Tensor, target: &Tensor) {
-    assert_fits(check::float(name, &x.spec()));
+    check::accept(check::float(name, &x.spec()));
     if x.shape() == target.shape() {
         return;
     }
-    let hint = if x.numel() == target.numel() { "; reshape one of them" } else { "; they do not broadcast" };
-    panic!("{name}: input {} and target {} must have one shape{hint}", x.shape(), target.shape());
+    let hint = match x.numel() == target.numel() {
+        true => "reshape one of them",
+        false => "losses do not broadcast, because [n, 1] beside [n] would be [n, n]",
+    };
+    panic!("{name}: input {} and target {} must have one shape; {hint}", x.shape(), target.shape());
 }
 
 /// A constant of the type of `x`.
 fn number(x: f64, like: &Tensor) -> Tensor {
     Tensor::full([], x, like.dtype())
-}
-
-#[track_caller]
-fn assert_fits(check: Result<(), OpError>) {
-    if let Err(error) = check {
-        panic!("{error}");
-    }
 }
 
 impl Tensor {
@@ -135,7 +130,7 @@ impl Tensor {
     #[track_caller]
     pub fn nll_loss(&self, target: &Tensor, options: &NllLossOptions) -> Tensor {
         let NllLossOptions { weight, ignore_index, reduction } = options;
-        assert_fits(check_target("nll_loss", &self.spec(), &target.spec()));
+        check::accept(check_target("nll_loss", &self.spec(), &target.spec()));
         let classes = self.size(1);
         for (flat, class) in target.to_vec::<i64>().into_iter().enumerate() {
             let known = (0..classes as i64).contains(&class) || *ignore_index == Some(class);
@@ -144,7 +139,7 @@ impl Tensor {
         let (class, mut factors) = kept(target, *ignore_index, self.dtype());
         let out = factors.eq(&Tensor::full([], 0.0, self.dtype()));
         if let Some(weight) = weight {
-            assert_fits(check_weight("nll_loss", &self.spec(), &weight.spec()));
+            check::accept(check_weight("nll_loss", &self.spec(), &weight.spec()));
             factors = factors * weight.index_rows(&class);
         }
         let losses = -(self.gather(1, &class.unsqueeze(1)).squeeze(1) * &factors);
@@ -192,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "nll_loss: the target in row 0 is class 2, but there are 2 classes, 0 to 1")]
+    #[should_panic(expected = "has class 2 in row 0, but there are 2 classes, 0 to 1")]
     fn a_class_that_does_not_exist() {
         Tensor::ones([4, 2], DType::F32).nll_loss(&target(), &NllLossOptions::default());
     }

@@ -35,7 +35,7 @@ fn check_mask(name: &str, x: &Tensor, mask: &Tensor) {
     );
     assert!(
         x.shape().broadcast(mask.shape()).is_some(),
-        "{name}: {} and the mask {} do not broadcast; sizes must be equal or 1",
+        "{name}: {} and the mask {} do not broadcast; sizes must be equal or 1, counted from the last axis",
         x.shape(),
         mask.shape()
     );

@@ -39,7 +39,7 @@ impl Op for MatMul {
             } else if m == k2 {
                 "; did you mean a.t()?"
             } else {
-                ""
+                "; the columns of the first must be as many as the rows of the second"
             };
             return Err(OpError::new(format!(
                 "matmul: inner sizes differ, {} x {} ({k} vs {k2}){hint}",
@@ -48,7 +48,10 @@ impl Op for MatMul {
         }
         let lead = |s: &Spec| s.shape.front(s.shape.rank() - 2);
         let batch = lead(a).broadcast(&lead(b)).ok_or_else(|| {
-            OpError::new(format!("matmul: batches do not broadcast, {} x {}; sizes in front of the last two must be equal or 1", a.shape, b.shape))
+            OpError::new(format!(
+                "matmul: batches do not broadcast, {} x {}; leading sizes must be equal or 1",
+                a.shape, b.shape
+            ))
         })?;
         Ok(a.with_shape(batch.push(m).push(n)))
     }

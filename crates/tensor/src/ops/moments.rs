@@ -19,12 +19,16 @@ fn kept(name: &str, y: Tensor, x: &Tensor, axes: &Axes, keep: bool) -> Tensor {
     if keep { y } else { y.reshape(set.reduce(x.shape(), false)) }
 }
 
+/// The axes of a floating-point tensor, both refused under the operation's own name.
+#[track_caller]
+fn known(name: &str, x: &Tensor, axes: &Axes) -> AxisSet {
+    check::accept(check::float(name, &x.spec()));
+    AxisSet::of(axes, x.shape()).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
 #[track_caller]
 fn norm(name: &str, x: &Tensor, p: f64, axes: &Axes) -> Tensor {
-    if let Err(error) = check::float(name, &x.spec()) {
-        panic!("{error}");
-    }
-    let set = AxisSet::of(axes, x.shape()).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let set = known(name, x, axes);
     let number = |n: f64| Tensor::full([], n, x.dtype());
     let zero = x.eq(&number(0.0));
     // The greatest of no sizes is 0, which is the least that a size can be; there is no least of none.
@@ -75,6 +79,7 @@ impl Tensor {
     #[track_caller]
     pub fn var(&self, axes: impl Into<Axes>, correction: usize) -> Tensor {
         let axes = axes.into();
+        known("var", self, &axes);
         kept("var", self.var_keep(axes.clone(), correction), self, &axes, false)
     }
 
@@ -118,6 +123,8 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn std_keep(&self, axes: impl Into<Axes>, correction: usize) -> Tensor {
+        let axes = axes.into();
+        known("std", self, &axes);
         root(&self.var_keep(axes, correction))
     }
 

@@ -34,14 +34,14 @@ impl NormKernel {
         for (what, given) in names.iter().zip(&inputs[1..]) {
             if given.shape != *side {
                 return Err(OpError::new(format!(
-                    "{name}: {what} {} does not fit input {}, it must be {side}",
+                    "{name}: {what} {} does not fit input {}; it must be {side}",
                     given.shape, inputs[0].shape
                 )));
             }
         }
         if self.eps.is_nan() || self.eps < 0.0 {
             return Err(OpError::new(format!(
-                "{name}: eps {} must not be negative, for input {}",
+                "{name}: eps {} is negative, for input {}; it must be 0 or more",
                 self.eps, inputs[0].shape
             )));
         }

@@ -63,7 +63,7 @@ impl Tensor {
         let taken = (-before).max(0) + (-after).max(0);
         assert!(
             taken <= size,
-            "pad: widths ({before}, {after}) take {taken} elements off axis {axis} of {shape}, which has {size}"
+            "pad: widths ({before}, {after}) take {taken} elements off axis {axis} of {shape}, which has {size}; take off fewer"
         );
         let border = before.max(after).max(0);
         let most = match mode {
@@ -81,7 +81,8 @@ impl Tensor {
         );
     }
 
-    fn pad_axis(&self, axis: isize, before: isize, after: isize, mode: PadMode) -> Tensor {
+    /// One axis made longer on both sides, or shorter.
+    pub(super) fn pad_axis(&self, axis: isize, before: isize, after: isize, mode: PadMode) -> Tensor {
         let size = self.size(axis);
         let (cut_before, cut_after) = ((-before).max(0) as usize, (-after).max(0) as usize);
         let (before, after) = (before.max(0) as usize, after.max(0) as usize);

@@ -26,11 +26,9 @@ impl Tensor {
     pub fn quantile(&self, q: &[f64], axis: isize) -> Tensor {
         let refuse = |message: String| -> ! { panic!("quantile: {message}") };
         let spec = self.spec();
-        let at =
-            match check::float("quantile", &spec).and_then(|()| check::axis("quantile", axis, &spec.shape)) {
-                Ok(at) => at,
-                Err(error) => panic!("{error}"),
-            };
+        let at = check::accept(
+            check::float("quantile", &spec).and_then(|()| check::axis("quantile", axis, &spec.shape)),
+        );
         let n = self.shape().at(at);
         if n == 0 {
             refuse(format!("axis {axis} of {} is empty; there is no quantile of no elements", self.shape()));

@@ -67,7 +67,7 @@ impl Op for Reduction {
         let shape = axes.reduce(&x.shape, self.keep);
         if extremum && count == 0 && shape.numel() > 0 {
             return Err(OpError::new(format!(
-                "{}: there is no {} of no elements, got {}; give at least one",
+                "{}: there is no {} of no elements, got {}; reduce other axes, or leave empty tensors out",
                 self.name(),
                 if self.kind == Reduce::Max { "greatest" } else { "least" },
                 x.shape

@@ -103,10 +103,7 @@ impl Tensor {
     #[track_caller]
     pub fn repeat_interleave(&self, n: usize, axis: isize) -> Tensor {
         let Some(at) = self.shape().axis(axis) else {
-            panic!(
-                "repeat_interleave: axis {axis} is out of range for shape {}; count from 0, or back from -1",
-                self.shape()
-            )
+            panic!("repeat_interleave: {}", self.shape().no_axis(axis))
         };
         let shape = self.shape();
         let outer: usize = shape.iter().take(at + 1).product();
@@ -136,10 +133,7 @@ impl Tensor {
     #[track_caller]
     pub fn repeat_interleave_each(&self, times: &Tensor, axis: isize) -> Tensor {
         let Some(at) = self.shape().axis(axis) else {
-            panic!(
-                "repeat_interleave_each: axis {axis} is out of range for shape {}; count from 0, or back from -1",
-                self.shape()
-            )
+            panic!("repeat_interleave_each: {}", self.shape().no_axis(axis))
         };
         let size = self.shape().at(at);
         assert!(

@@ -187,10 +187,7 @@ impl Tensor {
         }
         let axis = |axis: isize| match self.shape().axis(axis) {
             Some(at) => at,
-            None => panic!(
-                "flatten: axis {axis} is out of range for shape {}; count from 0, or back from -1",
-                self.shape()
-            ),
+            None => panic!("flatten: {}", self.shape().no_axis(axis)),
         };
         let (first, last) = (axis(first), axis(last));
         assert!(
@@ -222,17 +219,12 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn unflatten(&self, axis: isize, sizes: impl Into<Ints>) -> Tensor {
-        let Some(at) = self.shape().axis(axis) else {
-            panic!(
-                "unflatten: axis {axis} is out of range for shape {}; count from 0, or back from -1",
-                self.shape()
-            )
-        };
+        let Some(at) = self.shape().axis(axis) else { panic!("unflatten: {}", self.shape().no_axis(axis)) };
         let (sizes, size) = (sizes.into(), self.shape().at(at));
         let parts = whole("unflatten", &sizes, self.shape(), size);
         assert!(
             parts.numel() == size && parts.rank() > 0,
-            "unflatten: axis {axis} of {} has size {size}, the sizes {sizes} multiply to {}",
+            "unflatten: axis {axis} of {} has size {size}, the sizes {sizes} multiply to {}; one of them may be -1",
             self.shape(),
             parts.numel()
         );
@@ -263,7 +255,7 @@ impl Tensor {
         let at = if axis < 0 { axis + rank + 1 } else { axis };
         assert!(
             (0..=rank).contains(&at),
-            "unsqueeze: position {axis} is out of range for shape {}; count from 0, or back from -1",
+            "unsqueeze: position {axis} is out of range for shape {}; 0 puts the new axis first, -1 last",
             self.shape()
         );
         let mut sizes = self.shape().to_vec();

@@ -28,13 +28,13 @@ impl Op for RmsNorm {
             && weight.shape != [n]
         {
             return Err(OpError::new(format!(
-                "rms_norm: weight {} does not fit input {}, it must be [{n}]",
+                "rms_norm: weight {} does not fit input {}; it must be [{n}]",
                 weight.shape, x.shape
             )));
         }
         if self.eps.is_nan() || self.eps < 0.0 {
             return Err(OpError::new(format!(
-                "rms_norm: eps {} must not be negative, for input {}",
+                "rms_norm: eps {} is negative, for input {}; it must be 0 or more",
                 self.eps, x.shape
             )));
         }

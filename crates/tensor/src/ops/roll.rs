@@ -30,12 +30,7 @@ impl Tensor {
         );
         let mut y = self.clone();
         for (&shift, &axis) in shifts.iter().zip(axes.iter()) {
-            let Some(at) = self.shape().axis(axis) else {
-                panic!(
-                    "roll: axis {axis} is out of range for shape {}; count from 0, or back from -1",
-                    self.shape()
-                )
-            };
+            let Some(at) = self.shape().axis(axis) else { panic!("roll: {}", self.shape().no_axis(axis)) };
             let size = self.shape().at(at);
             // The first element comes to this place.
             let first = if size == 0 { 0 } else { shift.rem_euclid(size as isize) as usize };

@@ -182,8 +182,8 @@ fn fits(name: &str, x: &Spec, index: &Spec, src: &Spec, axis: isize) -> Result<(
     };
     if !ranks || index.shape.numel() > 0 && !(0..x.shape.rank()).all(fits) {
         return Err(OpError::new(format!(
-            "{name}: the index {} must have the axes of {} and of the values {}, and be no larger than the values, nor \
-             than the tensor besides axis {axis}",
+            "{name}: the index {} does not fit {} and the values {}; it needs as many axes, and may be larger than the \
+             tensor along axis {axis} alone, than the values nowhere",
             index.shape, x.shape, src.shape
         )));
     }
@@ -249,7 +249,9 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "scatter: the index [2, 2] must have the axes of [3] and of the values [3]")]
+    #[should_panic(
+        expected = "scatter: the index [2, 2] does not fit [3] and the values [3]; it needs as many axes"
+    )]
     fn a_refusal_names_the_shapes() {
         let x = Tensor::zeros([3], DType::F32);
         x.scatter(0, &index(), &x);

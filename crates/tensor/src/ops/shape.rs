@@ -133,11 +133,14 @@ impl Tensor {
         let mut moved = vec![false; self.rank()];
         for (&from, &to) in from.iter().zip(to.iter()) {
             let (Some(a), Some(b)) = (self.shape().axis(from), self.shape().axis(to)) else {
-                panic!("movedim: axis {from} to {to} is out of range for shape {}", self.shape())
+                panic!(
+                    "movedim: axis {from} to {to} is out of range for shape {}; axes count from 0, or from -1 at the end",
+                    self.shape()
+                )
             };
             assert!(
                 !moved[a] && order[b] == usize::MAX,
-                "movedim: axis {from} to {to} is named twice for shape {}",
+                "movedim: axis {from} to {to} is named twice for shape {}; name each axis once",
                 self.shape()
             );
             (moved[a], order[b]) = (true, a);
@@ -224,7 +227,11 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn t(&self) -> Tensor {
-        assert!(self.rank() >= 2, "t: needs at least two axes, got {}", self.shape());
+        assert!(
+            self.rank() >= 2,
+            "t: needs at least two axes, got {}; make a matrix of a vector with .unsqueeze(0)",
+            self.shape()
+        );
         self.transpose(-1, -2)
     }
 

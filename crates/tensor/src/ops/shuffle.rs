@@ -26,8 +26,10 @@ impl Tensor {
         let (n, [c, h, w]) = self.pictures("pixel_shuffle");
         assert!(
             r > 0 && c.is_multiple_of(r * r),
-            "pixel_shuffle: {c} channels of {} do not make blocks of {r} x {r}; their number must be a multiple of that",
-            self.shape()
+            "pixel_shuffle: {c} channels of {} do not make blocks of {r} x {r}; their number must be a multiple of \
+             {}",
+            self.shape(),
+            r * r
         );
         let c = c / (r * r);
         let y = self.reshape([n, c, r, r, h, w]).permute([0, 1, 4, 2, 5, 3]);
@@ -56,7 +58,7 @@ impl Tensor {
         let (n, [c, h, w]) = self.pictures("pixel_unshuffle");
         assert!(
             r > 0 && h.is_multiple_of(r) && w.is_multiple_of(r),
-            "pixel_unshuffle: {h} x {w} places of {} do not make blocks of {r} x {r}; both must be multiples of {r}",
+            "pixel_unshuffle: {h} x {w} places of {} do not make blocks of {r} x {r}; height and width must be multiples of {r}",
             self.shape()
         );
         let (h, w) = (h / r, w / r);
@@ -92,7 +94,7 @@ impl Tensor {
         let (n, c) = (self.size(0), self.size(1));
         assert!(
             groups > 0 && c.is_multiple_of(groups),
-            "channel_shuffle: {c} channels of {} do not make {groups} groups; take a divisor",
+            "channel_shuffle: {c} channels of {} do not make {groups} groups; choose a divisor of {c}",
             self.shape()
         );
         let inner: usize = self.shape().iter().skip(2).product();

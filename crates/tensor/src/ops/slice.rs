@@ -29,7 +29,7 @@ impl Op for Slice {
         let there = x.shape.at(axis) as isize;
         if self.size > 0 && !(0..there).contains(&last.max(self.start as isize)) {
             return Err(OpError::new(format!(
-                "{}: elements {}..{} do not exist along axis {} of {}, which has {there}",
+                "{}: elements {}..{} do not exist along axis {} of {}, which has {there}; start and size must end within it",
                 self.name,
                 self.start,
                 self.start + self.size,
@@ -124,12 +124,7 @@ impl Tensor {
     #[track_caller]
     pub fn slice(&self, axis: isize, span: impl Into<Span>) -> Tensor {
         let span = span.into();
-        let Some(at) = self.shape().axis(axis) else {
-            panic!(
-                "slice: axis {axis} is out of range for shape {}; count from 0, or back from -1",
-                self.shape()
-            )
-        };
+        let Some(at) = self.shape().axis(axis) else { panic!("slice: {}", self.shape().no_axis(axis)) };
         let Some((start, size)) = span.on(self.shape().at(at)) else {
             panic!("slice: {span} along axis {axis} of {} never ends; the step must not be 0", self.shape())
         };
@@ -155,16 +150,12 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn select_at(&self, axis: isize, place: isize) -> Tensor {
-        let Some(at) = self.shape().axis(axis) else {
-            panic!(
-                "select_at: axis {axis} is out of range for shape {}; count from 0, or back from -1",
-                self.shape()
-            )
-        };
+        let Some(at) = self.shape().axis(axis) else { panic!("select_at: {}", self.shape().no_axis(axis)) };
         let size = self.shape().at(at) as isize;
         assert!(
             (-size..size).contains(&place),
-            "select_at: place {place} does not exist along axis {axis} of {}, which has {size}",
+            "select_at: place {place} does not exist along axis {axis} of {}, which has {size}; negative places count from \
+             the end",
             self.shape()
         );
         let start = place.rem_euclid(size) as usize;

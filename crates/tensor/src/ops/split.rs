@@ -23,7 +23,7 @@ impl MultiOp for Split {
         let (there, sum) = (x.shape.at(axis), self.sizes.iter().sum::<usize>());
         if there != sum {
             return Err(OpError::new(format!(
-                "split: the sizes {:?} add up to {sum}, but axis {} of {} has {there}",
+                "split: the sizes {:?} add up to {sum}, but axis {} of {} has {there}; name a size for every part",
                 self.sizes, self.axis, x.shape
             )));
         }
@@ -76,16 +76,11 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn split(&self, size: usize, axis: isize) -> Vec<Tensor> {
-        let Some(at) = self.shape().axis(axis) else {
-            panic!(
-                "split: axis {axis} is out of range for shape {}; count from 0, or back from -1",
-                self.shape()
-            )
-        };
+        let Some(at) = self.shape().axis(axis) else { panic!("split: {}", self.shape().no_axis(axis)) };
         let there = self.shape().at(at);
         assert!(
             size > 0 || there == 0,
-            "split: parts of size 0 never fill axis {axis} of {}; take at least 1",
+            "split: parts of size 0 never fill axis {axis} of {}; give at least 1",
             self.shape()
         );
         // Of nothing there is one part, as in PyTorch.
@@ -135,15 +130,10 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn chunk(&self, count: usize, axis: isize) -> Vec<Tensor> {
-        let Some(at) = self.shape().axis(axis) else {
-            panic!(
-                "chunk: axis {axis} is out of range for shape {}; count from 0, or back from -1",
-                self.shape()
-            )
-        };
+        let Some(at) = self.shape().axis(axis) else { panic!("chunk: {}", self.shape().no_axis(axis)) };
         assert!(
             count > 0,
-            "chunk: 0 parts along axis {axis} of {} hold nothing; take at least 1",
+            "chunk: 0 parts along axis {axis} of {} hold nothing; ask for at least one",
             self.shape()
         );
         let size = self.shape().at(at).div_ceil(count);
@@ -173,12 +163,7 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn unbind(&self, axis: isize) -> Vec<Tensor> {
-        let Some(at) = self.shape().axis(axis) else {
-            panic!(
-                "unbind: axis {axis} is out of range for shape {}; count from 0, or back from -1",
-                self.shape()
-            )
-        };
+        let Some(at) = self.shape().axis(axis) else { panic!("unbind: {}", self.shape().no_axis(axis)) };
         let parts = self.split_sizes(&vec![1; self.shape().at(at)], axis);
         parts.iter().map(|part| part.reshape(self.shape().without(at))).collect()
     }

@@ -1,8 +1,18 @@
 //! Reductions to truth values and counts.
 
 use crate::dtype::DType;
-use crate::shape::Axes;
+use crate::shape::{Axes, AxisSet};
 use crate::tensor::Tensor;
+
+/// The axes, refused under the operation's own name.
+#[track_caller]
+fn known(name: &str, x: &Tensor, axes: impl Into<Axes>) -> Axes {
+    let axes = axes.into();
+    if let Err(error) = AxisSet::of(&axes, x.shape()) {
+        panic!("{name}: {error}")
+    }
+    axes
+}
 
 impl Tensor {
     /// Whether any element over axes is not 0; NaN is not. Of no elements it is false.
@@ -24,7 +34,7 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn any(&self, axes: impl Into<Axes>) -> Tensor {
-        self.count_nonzero(axes).ne(&Tensor::zeros([], DType::I64))
+        self.count_nonzero(known("any", self, axes)).ne(&Tensor::zeros([], DType::I64))
     }
 
     /// Whether every element over axes is not 0; NaN is not. Of no elements it is true.
@@ -46,7 +56,7 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn all(&self, axes: impl Into<Axes>) -> Tensor {
-        self.logical_not().cast(DType::I64).sum(axes).eq(&Tensor::zeros([], DType::I64))
+        self.logical_not().cast(DType::I64).sum(known("all", self, axes)).eq(&Tensor::zeros([], DType::I64))
     }
 
     /// How many elements over axes are not 0; NaN is not.
@@ -67,7 +77,7 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn count_nonzero(&self, axes: impl Into<Axes>) -> Tensor {
-        self.cast(DType::Bool).cast(DType::I64).sum(axes)
+        self.cast(DType::Bool).cast(DType::I64).sum(known("count_nonzero", self, axes))
     }
 }
 
@@ -94,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "sum: axis 2 is out of range for shape [3]")]
+    #[should_panic(expected = "any: axis 2 is out of range for shape [3]")]
     fn an_axis_that_is_not_there() {
         Tensor::arange(3).any(2);
     }

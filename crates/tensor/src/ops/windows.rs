@@ -124,12 +124,7 @@ impl Tensor {
         if self.rank() == 0 && (axis == 0 || axis == -1) {
             return self.reshape([1]).unfold(0, size, step).squeeze(0);
         }
-        let Some(at) = self.shape().axis(axis) else {
-            panic!(
-                "unfold: axis {axis} is out of range for shape {}; count from 0, or back from -1",
-                self.shape()
-            )
-        };
+        let Some(at) = self.shape().axis(axis) else { panic!("unfold: {}", self.shape().no_axis(axis)) };
         let there = self.shape().at(at);
         assert!(
             size <= there && step > 0,
@@ -164,7 +159,11 @@ impl Tensor {
         if self.rank() == 3 {
             return self.unsqueeze(0).im2col(options).squeeze(0);
         }
-        assert!(self.rank() == 4, "im2col: needs pictures [n, c, h, w] or [c, h, w], got {}", self.shape());
+        assert!(
+            self.rank() == 4,
+            "im2col: needs pictures [n, c, h, w] or [c, h, w], got {}; add axes with .unsqueeze(0)",
+            self.shape()
+        );
         let [n, c, h, w] = self.sizes();
         let [ph, pw] = options.padding;
         let (rows, columns) = (options.count(0, h + 2 * ph), options.count(1, w + 2 * pw));

@@ -50,7 +50,7 @@ impl Tensor {
         let count = (end - start) / step;
         assert!(
             step != 0.0 && count.is_finite() && count >= 0.0,
-            "range: from {start} to {end} by {step}; the step must be finite, not 0, and point from the start to the end"
+            "range: from {start} to {end} by {step} in {dtype}; the step must be finite, not 0, and point from the start to the end"
         );
         numbers(count.ceil() as usize, dtype, |i| start + i as f64 * step)
     }
@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     #[should_panic(
-        expected = "range: from 0 to 1 by -1; the step must be finite, not 0, and point from the start to the end"
+        expected = "range: from 0 to 1 by -1 in f32; the step must be finite, not 0, and point from the start to the end"
     )]
     fn a_step_in_the_wrong_direction() {
         Tensor::range(0.0, 1.0, -1.0, DType::F32);

@@ -30,7 +30,7 @@ impl Tensor {
         let shape = shape.into();
         assert!(
             data.len() == shape.numel(),
-            "from_slice: {} numbers do not fill the shape {shape}, which has {} elements",
+            "from_slice: {} numbers do not fill the shape {shape}, which has {} elements; give as many numbers as elements",
             data.len(),
             shape.numel()
         );
@@ -138,7 +138,7 @@ impl Tensor {
         let want = shape.numel() * dtype.size();
         assert!(
             bytes.len() == want,
-            "from_bytes: {} bytes for a {dtype} tensor {shape}, which takes {want}",
+            "from_bytes: {} bytes for a {dtype} tensor {shape}, which takes {want}; is it another type or shape?",
             bytes.len()
         );
         let mut buffer = Buffer::take(want);
@@ -159,7 +159,7 @@ impl Tensor {
     pub fn item(&self) -> f64 {
         assert!(
             self.numel() == 1,
-            "item: needs exactly one element, got {} in {}",
+            "item: needs exactly one element, got {} in {}; reduce it, or read all with to_vec",
             self.numel(),
             self.shape()
         );

@@ -32,11 +32,6 @@ impl Default for InfoNceOptions {
     }
 }
 
-/// Rows scaled to length 1; rows shorter than 1e-12 are only divided by that.
-fn unit(x: &Tensor) -> Tensor {
-    x / x.square().sum_keep(-1).clamp(1e-24, f64::INFINITY).sqrt()
-}
-
 #[track_caller]
 fn assert_pairs(name: &str, x: &Tensor, other: &Tensor) {
     assert_same_shape(name, x, other);
@@ -73,7 +68,7 @@ impl Tensor {
     pub fn info_nce_loss(&self, keys: &Tensor, options: &InfoNceOptions) -> Tensor {
         let name = "info_nce_loss";
         assert_pairs(name, self, keys);
-        let scaled = |x: &Tensor| if options.normalize { unit(x) } else { x.clone() };
+        let scaled = |x: &Tensor| if options.normalize { x.normalize(2.0, -1, 1e-12) } else { x.clone() };
         let (x, keys) = (scaled(self), scaled(keys));
         let cost = CrossEntropyOptions { reduction: options.reduction, ..Default::default() };
         let Some(negatives) = &options.negatives else {

@@ -1,6 +1,8 @@
 //! Losses for data where most examples are easy or of one class.
 
 use crate::Tensor;
+use crate::op::check;
+use crate::ops::cross_entropy::check_target;
 use crate::ops::losses::{LossOptions, Reduction, assert_same_shape};
 use crate::ops::{BinaryCrossEntropyWithLogitsOptions, NllLossOptions};
 
@@ -96,6 +98,7 @@ impl Tensor {
             "focal_loss: needs logits [n, classes, ..], got {}; for one score an element use sigmoid_focal_loss",
             self.shape()
         );
+        check::accept(check_target("focal_loss", &self.spec(), &target.spec()));
         let log = self.log_softmax(1);
         let nll = NllLossOptions {
             weight: options.weight.clone(),

@@ -53,16 +53,6 @@ impl Default for TripletMarginOptions {
     }
 }
 
-/// `(Σ |a − b + eps|^p)^(1/p)` along the last axis.
-fn distance(a: &Tensor, b: &Tensor, options: &TripletMarginOptions) -> Tensor {
-    let difference = a - b + options.eps;
-    match options.p {
-        1.0 => difference.abs().sum(-1),
-        2.0 => difference.square().sum(-1).sqrt(),
-        p => difference.abs().powf(p).sum(-1).powf(1.0 / p),
-    }
-}
-
 /// Rows of vectors, `[n, d]` or one, `[d]`.
 #[track_caller]
 fn assert_rows(name: &str, x: &Tensor) {
@@ -301,9 +291,10 @@ impl Tensor {
         assert_rows(name, self);
         assert_same_shape(name, self, positive);
         assert_same_shape(name, self, negative);
-        let (near, mut far) = (distance(self, positive, options), distance(self, negative, options));
+        let distance = |a: &Tensor, b: &Tensor| a.pairwise_distance(b, options.p, options.eps);
+        let (near, mut far) = (distance(self, positive), distance(self, negative));
         if options.swap {
-            far = far.minimum(&distance(positive, negative, options));
+            far = far.minimum(&distance(positive, negative));
         }
         options.losses.apply(name, &(near - far + options.margin).relu())
     }

@@ -87,7 +87,7 @@ pub use norm::NormKernel;
 pub use order::Indexed;
 pub use pad::PadMode;
 pub use pool2d::Pool2dOptions;
-pub use recurrent::{LstmOutput, RecurrentWeights};
+pub use recurrent::{LstmOutput, RecurrentCell, RecurrentOptions, RecurrentOutput, RecurrentWeights};
 pub use reduce::Reduce;
 pub use reshape::AxisRange;
 pub use scatter::ScatterReduce;

@@ -1,12 +1,18 @@
-//! Recurrent layers over whole sequences: the long short-term memory and the gated recurrent unit.
+//! Recurrent layers over whole sequences: the long short-term memory and the gated recurrent unit; the simple network and
+//! several layers have files of their own.
+
+mod layers;
+mod simple;
 
 use crate::autograd::Grad;
 use crate::backend::Kernel;
 use crate::op::{MultiOp, Op, OpError, Saved, Spec, apply, apply_multi, check};
 use crate::tensor::Tensor;
 
-/// The weights of [`Tensor::lstm`] and [`Tensor::gru`], with `n` rows: 4 times the size of the state (gates i, f, g, o)
-/// or 3 times (r, z, n).
+pub use layers::{RecurrentCell, RecurrentOptions, RecurrentOutput};
+
+/// The weights of [`Tensor::lstm`], [`Tensor::gru`], [`Tensor::rnn_tanh`] and [`Tensor::rnn_relu`], with `n` rows: 4 times
+/// the size of the state (gates i, f, g, o), 3 times (r, z, n), or once.
 #[derive(Clone, Copy, Debug)]
 pub struct RecurrentWeights<'a> {
     /// `W [n, inputs]`, for what comes in.

@@ -64,9 +64,10 @@ pub use ops::{
     CrossEntropyKernel, CrossEntropyOptions, CtcOptions, DiceOptions, Ellipsis, EmbeddingBagOptions,
     EmbeddingOptions, FocalOptions, GaussianNllOptions, Index, Indexed, Indices, InfoNceOptions,
     KlDivOptions, LocalResponseNormOptions, LossOptions, LstmOutput, MultiMarginOptions, NanToNumOptions,
-    NewAxis, NllLossOptions, NormKernel, PadMode, PoissonNllOptions, Pool2dOptions, RecurrentCell,
-    RecurrentOptions, RecurrentOutput, RecurrentWeights, Reduce, Reduction, ScatterReduce,
-    SigmoidFocalOptions, TripletMarginOptions, Unary, Unique, Update, WindowOptions,
+    NewAxis, NllLossOptions, NormKernel, PadMode, PoissonNllOptions, Pool1dOptions, Pool2dOptions,
+    Pool3dOptions, PoolOptions, RecurrentCell, RecurrentOptions, RecurrentOutput, RecurrentWeights, Reduce,
+    Reduction, ScatterReduce, SigmoidFocalOptions, TripletMarginOptions, Unary, Unique, Update,
+    WindowOptions,
 };
 pub use param::{Buffer, Param};
 pub use precision::{mixed_precision, with_precision};

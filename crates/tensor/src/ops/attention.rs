@@ -100,11 +100,7 @@ impl AttentionKernel {
             ));
         }
         if mask.shape.broadcast(&scores) != Some(scores) {
-            return Err(OpError::new(format!(
-                "{name}: the mask {} does not broadcast to the scores {scores}, for input {}; its axes are batch, \
-                 heads, queries and keys",
-                mask.shape, x.shape
-            )));
+            return refuse(format!("the mask {} must be {scores} but for sizes of 1; repeat it", mask.shape));
         }
         if mask.device != x.device {
             return check::alike(name, &[*x, mask.with_dtype(x.dtype)]);

@@ -46,7 +46,7 @@ impl<const N: usize> Default for ConvOptions<N> {
 }
 
 /// The words for the axes of an input and of a weight.
-const AXES: [(&str, &str, &str); 3] = [
+pub(super) const AXES: [(&str, &str, &str); 3] = [
     ("length", "taps", "sequence"),
     ("height, width", "rows, columns", "picture"),
     ("depth, height, width", "depth, rows, columns", "volume"),
@@ -94,7 +94,7 @@ impl<const N: usize> ConvOptions<N> {
             ));
         }
         if !of.is_multiple_of(groups) {
-            return refuse(format!("{of} output channels do not fall into {groups} groups"));
+            return refuse(format!("{of} output channels do not fall into {groups} groups; take a divisor"));
         }
         let kernel: [usize; N] = std::array::from_fn(|i| w.shape.at(i + 2));
         let padded: [usize; N] = std::array::from_fn(|i| x.shape.at(i + 2) + 2 * padding[i] + extra[i]);

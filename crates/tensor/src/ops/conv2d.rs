@@ -330,8 +330,8 @@ mod tests {
         );
         assert_eq!(
             refusal(&[2, 3, 8, 8], &[4, 3, 3, 3], Conv2dOptions { stride: [0, 1], ..PLAIN }),
-            "conv2d: input [2, 3, 8, 8] with weight [4, 3, 3, 3]: groups 1, stride [0, 1] and dilation [1, 1] must be \
-             at least 1"
+            "conv2d: input [2, 3, 8, 8] with weight [4, 3, 3, 3]: groups 1, stride [0, 1] and dilation [1, 1] are \
+             too small; each must be at least 1"
         );
     }
 }

@@ -1,7 +1,7 @@
 //! Convolution, pooling, normalisation, softmax, attention.
 
 use talweg::tensor::{
-    AttentionOptions, ConvOptions, ConvTransposeOptions, LocalResponseNormOptions, Pool2dOptions, Rng, Shape,
+    AttentionOptions, ConvOptions, ConvTransposeOptions, LocalResponseNormOptions, PoolOptions, Rng, Shape,
     Tensor,
 };
 
@@ -54,18 +54,92 @@ fn batched(x: &Tensor, rank: usize, f: impl Fn(&Tensor) -> Tensor) -> Outcome {
     }
 }
 
-fn pool2d(c: &Call<'_>) -> Made<(Tensor, Pool2dOptions)> {
-    let options = Pool2dOptions {
+/// Window, stride, padding and the shape of the edge, as `max_pool` has them by name.
+fn max_options<const N: usize>(c: &Call<'_>) -> Made<PoolOptions<N>> {
+    Ok(PoolOptions {
         kernel: c.sizes(1, "kernel_size")?.ok_or("no window")?,
         stride: c.sizes(2, "stride")?,
-        padding: c.sizes(3, "padding")?.unwrap_or([0; 2]),
+        padding: c.sizes(3, "padding")?.unwrap_or([0; N]),
+        dilation: c.sizes(4, "dilation")?.unwrap_or([1; N]),
+        ceil_mode: c.flag(5, "ceil_mode", false)?,
         ..Default::default()
-    };
-    if c.flag(99, "ceil_mode", false)? {
-        return Err("pooling with windows over the edge".into());
-    }
-    Ok((c.x()?, options))
+    })
 }
+
+/// The same of `avg_pool`.
+fn avg_options<const N: usize>(c: &Call<'_>) -> Made<PoolOptions<N>> {
+    let divisor = c.int(6, "divisor_override")?.map(usize::try_from).transpose();
+    Ok(PoolOptions {
+        kernel: c.sizes(1, "kernel_size")?.ok_or("no window")?,
+        stride: c.sizes(2, "stride")?,
+        padding: c.sizes(3, "padding")?.unwrap_or([0; N]),
+        ceil_mode: c.flag(4, "ceil_mode", false)?,
+        count_include_pad: c.flag(5, "count_include_pad", true)?,
+        divisor_override: divisor.map_err(|_| "a mean with a negative divisor")?,
+        ..Default::default()
+    })
+}
+
+/// One or two results of a batch, which may be a single example.
+fn both(x: &Tensor, rank: usize, indices: bool, f: impl Fn(&Tensor) -> (Tensor, Tensor)) -> Outcome {
+    let single = x.rank() < rank;
+    let (y, places) = f(&if single { x.unsqueeze(0) } else { x.clone() });
+    let out = |y: Tensor| if single { y.squeeze(0) } else { y };
+    Ok(if indices { vec![out(y), out(places)] } else { vec![out(y)] })
+}
+
+/// The sizes of an adaptive pooling; an open size is the input's.
+fn adaptive<const N: usize>(c: &Call<'_>, x: &Tensor) -> Made<[usize; N]> {
+    let of = |i: usize| x.size(i as isize - N as isize);
+    match c.argument(1, "output_size") {
+        Some(Arg::List(list)) if list.contains(&Arg::None) => {
+            let mut sizes = [0; N];
+            for (i, size) in sizes.iter_mut().enumerate() {
+                *size = match list.get(i) {
+                    Some(Arg::Int(n)) => *n as usize,
+                    _ => of(i),
+                };
+            }
+            Ok(sizes)
+        }
+        _ => Ok(c.sizes(1, "output_size")?.ok_or("no size")?),
+    }
+}
+
+macro_rules! poolings {
+    ($($n:literal $max:literal $max_f:ident $avg:literal $avg_f:ident
+       $amax:literal $amax_f:ident $aavg:literal $aavg_f:ident)*) => {
+        &[$(
+            ($max, |c| {
+                let (x, options) = (c.x()?, max_options::<$n>(c)?);
+                both(&x, $n + 2, c.flag(6, "return_indices", false)?, |x| x.$max_f(&options))
+            }),
+            ($avg, |c| {
+                let (x, options) = (c.x()?, avg_options::<$n>(c)?);
+                batched(&x, $n + 2, |x| x.$avg_f(&options))
+            }),
+            ($amax, |c| {
+                let x = c.x()?;
+                let size = adaptive::<$n>(c, &x)?;
+                both(&x, $n + 2, c.flag(2, "return_indices", false)?, |x| x.$amax_f(size))
+            }),
+            ($aavg, |c| {
+                let x = c.x()?;
+                let size = adaptive::<$n>(c, &x)?;
+                batched(&x, $n + 2, |x| x.$aavg_f(size))
+            }),
+        )*]
+    };
+}
+
+const POOLINGS: &[Row] = poolings! {
+    1 "nn.functional.max_pool1d" max_pool1d_with_indices "nn.functional.avg_pool1d" avg_pool1d
+      "nn.functional.adaptive_max_pool1d" adaptive_max_pool1d_with_indices "nn.functional.adaptive_avg_pool1d" adaptive_avg_pool1d
+    2 "nn.functional.max_pool2d" max_pool2d_with_indices "nn.functional.avg_pool2d" avg_pool2d
+      "nn.functional.adaptive_max_pool2d" adaptive_max_pool2d_with_indices "nn.functional.adaptive_avg_pool2d" adaptive_avg_pool2d
+    3 "nn.functional.max_pool3d" max_pool3d_with_indices "nn.functional.avg_pool3d" avg_pool3d
+      "nn.functional.adaptive_max_pool3d" adaptive_max_pool3d_with_indices "nn.functional.adaptive_avg_pool3d" adaptive_avg_pool3d
+};
 
 const PICTURES: &[Row] = &[
     ("nn.functional.conv1d", |c| conv::<1>(c, Tensor::conv1d)),
@@ -74,27 +148,6 @@ const PICTURES: &[Row] = &[
     ("nn.functional.conv_transpose1d", |c| transposed::<1>(c, Tensor::conv_transpose1d)),
     ("nn.functional.conv_transpose2d", |c| transposed::<2>(c, Tensor::conv_transpose2d)),
     ("nn.functional.conv_transpose3d", |c| transposed::<3>(c, Tensor::conv_transpose3d)),
-    ("nn.functional.max_pool2d", |c| {
-        let (x, options) = pool2d(c)?;
-        if c.flag(99, "return_indices", false)? {
-            return Err("pooling that also gives the positions".into());
-        }
-        if c.sizes::<2>(99, "dilation")?.is_some_and(|d| d != [1, 1]) {
-            return Err("pooling with dilation".into());
-        }
-        batched(&x, 4, |x| x.max_pool2d(&options))
-    }),
-    ("nn.functional.avg_pool2d", |c| {
-        let (x, mut options) = pool2d(c)?;
-        if c.argument(4, "ceil_mode").is_some() && c.flag(4, "ceil_mode", false)? {
-            return Err("pooling with windows over the edge".into());
-        }
-        options.count_include_pad = c.flag(5, "count_include_pad", true)?;
-        if c.number(6, "divisor_override")?.is_some() {
-            return Err("an average with a divisor of its own".into());
-        }
-        batched(&x, 4, |x| x.avg_pool2d(&options))
-    }),
 ];
 
 fn softmax(c: &Call<'_>, f: fn(&Tensor, isize) -> Tensor) -> Outcome {
@@ -234,4 +287,4 @@ const NOISE: &[Row] = &[
 ];
 
 /// The lines of this file.
-pub(crate) const TABLES: &[&[Row]] = &[PICTURES, PROBABILITIES, NORMS, DISTANCES, NOISE];
+pub(crate) const TABLES: &[&[Row]] = &[PICTURES, POOLINGS, PROBABILITIES, NORMS, DISTANCES, NOISE];

@@ -119,6 +119,9 @@ crate::cases! {
     max_unpool2d: |x| x[0].max_unpool2d(&numbers(&[1, 2, 0, 7], &[1, 2, 1, 2]), &PLAIN2, None);
         shapes [[1, 2, 1, 2]] refuses [[1, 2, 2, 2]] [[2]];
     max_unpool2d_empty: |x| x[0].max_unpool2d(&numbers(&[], &[0, 2, 1, 2]), &PLAIN2, None); shapes [[0, 2, 1, 2]];
+    max_unpool1d_empty: |x| x[0].max_unpool1d(&numbers(&[], &[0, 1, 2]), &PLAIN1, Some([5])); shapes [[0, 1, 2]];
+    max_unpool3d_empty: |x| x[0].max_unpool3d(&numbers(&[], &[0, 1, 1, 1, 1]), &PLAIN3, None); shapes [[0, 1, 1, 1, 1]];
+    max_unpool3d_two: |x| x[0].max_unpool3d(&numbers(&[6, 0], &[1, 2, 1, 1, 1]), &PLAIN3, None); shapes [[1, 2, 1, 1, 1]];
     max_unpool3d: |x| x[0].max_unpool3d(&numbers(&[6], &[1, 1, 1, 1, 1]), &PLAIN3, None); shapes [[1, 1, 1, 1, 1]] refuses [[1, 1]];
 }
 

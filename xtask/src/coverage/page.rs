@@ -175,7 +175,7 @@ impl Table {
         let samples = evidence.samples_of(&operation.name);
         self.compared += u64::from(samples > 0);
         let samples = if samples > 0 { samples.to_string() } else { "–".to_string() };
-        let about = operation.about.replace('|', "\\|");
+        let about = plain(&operation.about).replace('|', "\\|");
         writeln!(self.text, "| `{}` |{cells} {samples} | {about} |", operation.name).expect("text");
     }
 }
@@ -235,4 +235,15 @@ fn footnote(notes: &mut Vec<String>, reason: &str) -> String {
         notes.len() - 1
     });
     (at + 1).to_string()
+}
+
+/// Without the targets of links into the code, which lead nowhere outside of the documentation.
+fn plain(text: &str) -> String {
+    let mut pieces = text.split("](crate::");
+    let mut plain = pieces.next().unwrap_or_default().to_string();
+    for piece in pieces {
+        plain.push(']');
+        plain.push_str(piece.split_once(')').map_or(piece, |(_, rest)| rest));
+    }
+    plain
 }
